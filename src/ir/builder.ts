@@ -1,0 +1,74 @@
+/**
+ * Builds graphs of core operations: infers shapes and types, folds what is constant, drops what does nothing.
+ * The operator records are written against this interface. `createGraphBuilder` is in `graph-builder.ts`.
+ */
+import type { DType } from "../numerics/dtype.js";
+import type { FunctionName, LaneAlgebra } from "../numerics/lane.js";
+import type { Tensor } from "../numerics/tensor.js";
+import type { Dim } from "./dim.js";
+import type {
+  ContractOperation, Graph, Origin, Reduction, ScanOperation, ScatterOperation, Value, WindowAxis,
+} from "./graph.js";
+import type { OnnxNode } from "./onnx-node.js";
+
+/** A register of a lane program under construction. */
+export interface Lane { readonly register: number; readonly type: "f32" | "i32" }
+
+export type LaneBuilder = LaneAlgebra<Lane> & {
+  readonly [F in FunctionName]: (...args: Lane[]) => Lane;
+};
+
+export interface GraphBuilder {
+  /** Origin of the nodes made from now on. */
+  setOrigins(origins: readonly Origin[]): void;
+
+  input(name: string, dtype: DType, shape: readonly Dim[]): Value;
+  constant(tensor: Tensor, name?: string): Value;
+  /** A constant of the given shape (default: rank 0), every element `value` converted to dtype. */
+  full(dtype: DType, value: number, shape?: readonly number[]): Value;
+  /** An int64 vector of dims: constant where they are all numbers. Rank 0 with `scalar`. */
+  dims(elements: readonly Dim[], options?: { readonly scalar?: boolean }): Value;
+  /** Elements of an integer value that are known (constants and `dims` values). */
+  knownDims(value: Value): readonly Dim[] | undefined;
+
+  /** Elementwise with NumPy broadcasting. `body` gets one lane per input and returns the result lane. */
+  map(dtype: DType, inputs: readonly Value[], body: (l: LaneBuilder, ...x: Lane[]) => Lane): Value;
+  /** Conversion of type as ONNX Cast defines it. */
+  cast(x: Value, dtype: DType, options?: { readonly saturate?: boolean }): Value;
+
+  /** Result drops `axes` (negative allowed); `keepDims` leaves them as 1. */
+  reduce(x: Value, reduction: Reduction, axes: readonly number[], options?: { readonly keepDims?: boolean }): Value;
+  contract(a: Value, b: Value, labels: Omit<ContractOperation, "kind">, zeros?: { a?: Value; b?: Value }): Value;
+  scan(x: Value, operation: Omit<ScanOperation, "kind">): Value;
+  gather(data: Value, indices: Value, axis: number): Value;
+  scatter(data: Value, indices: Value, updates: Value, axis: number, combine: ScatterOperation["combine"]): Value;
+
+  iota(dtype: "i32" | "i64", shape: readonly Dim[], axis: number): Value;
+  reshape(x: Value, shape: readonly Dim[]): Value;
+  transpose(x: Value, perm: readonly number[]): Value;
+  /** To `shape` by NumPy's rule: missing leading dims are added, dims of 1 repeated. */
+  broadcast(x: Value, shape: readonly Dim[]): Value;
+  /** Per axis of x; `sizes` are the output extents. */
+  slice(x: Value, starts: readonly Dim[], sizes: readonly Dim[], steps?: readonly number[]): Value;
+  /** One axis only. */
+  sliceAxis(x: Value, axis: number, start: Dim, size: Dim, step?: number): Value;
+  /** Negative low or high cuts instead (a slice). */
+  pad(x: Value, low: readonly number[], high: readonly number[], value: number): Value;
+  window(x: Value, axes: readonly WindowAxis[]): Value;
+  concat(xs: readonly Value[], axis: number): Value;
+  unsqueeze(x: Value, axes: readonly number[]): Value;
+  squeeze(x: Value, axes: readonly number[]): Value;
+
+  /** A host node; outputs without a shape get `unknownShape`. */
+  host(
+    node: OnnxNode,
+    reason: string,
+    inputs: readonly (Value | undefined)[],
+    outputs: readonly { name: string; dtype: DType; shape?: readonly Dim[] }[],
+  ): readonly Value[];
+
+  /** Shape that NumPy broadcasting gives; L0201 where there is none. */
+  broadcastShape(...values: readonly Value[]): readonly Dim[];
+
+  finish(name: string, outputs: readonly { name: string; value: Value }[]): Graph;
+}

@@ -1,0 +1,254 @@
+/**
+ * Extents of tensors: a number, or an expression over symbols that are bound at run time.
+ * Expressions are polynomials over atoms (symbols and floor divisions), kept in a canonical text, so two
+ * dims are the same expression exactly if their `text` is the same.
+ *
+ * A symbol is one of the model's dim_params ("batch", "T") with a static range. Whatever needs a number
+ * calls {@link staticDim}; on a symbol that throws {@link NeedsBinding}, and the import starts again with
+ * that symbol bound, recording the reason. So code that never heard of symbols is still right.
+ */
+import { InternalError } from "../support/diagnostic.js";
+
+export interface DimSymbol {
+  readonly name: string;
+  /** Inclusive range within which the compiled program is valid. */
+  readonly min: number;
+  readonly max: number;
+  /** The value is always a multiple of this. */
+  readonly multipleOf: number;
+}
+
+export interface DimExpression {
+  readonly kind: "dim";
+  /** Canonical text, for example `2*T + 3` or `floor((W - 1) / 2) + 1`. */
+  readonly text: string;
+  /** Sum of terms: coefficient times a product of atoms (the empty product is 1). */
+  readonly terms: readonly DimTerm[];
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface DimTerm {
+  readonly coefficient: number;
+  readonly atoms: readonly DimAtom[];
+}
+
+export type DimAtom =
+  | { readonly kind: "symbol"; readonly symbol: DimSymbol }
+  | { readonly kind: "floorDiv"; readonly numerator: DimExpression; readonly divisor: number };
+
+export type Dim = number | DimExpression;
+
+/** Thrown where a number is needed and a symbolic dim was found. Caught by the import, which binds it. */
+export class NeedsBinding extends Error {
+  readonly symbols: readonly string[];
+  readonly reason: string;
+
+  constructor(symbols: readonly string[], reason: string) {
+    super(`dimension ${symbols.join(", ")} must be bound: ${reason}`);
+    this.symbols = symbols;
+    this.reason = reason;
+  }
+}
+
+/** The number behind a dim that must be static; throws {@link NeedsBinding} with `reason` otherwise. */
+export function staticDim(dim: Dim, reason: string): number {
+  if (typeof dim === "number") return dim;
+  throw new NeedsBinding([...dimSymbols(dim)].map((s) => s.name), reason);
+}
+
+export function staticShape(shape: readonly Dim[], reason: string): number[] {
+  return shape.map((dim) => staticDim(dim, reason));
+}
+
+/** Largest value the dim can take: what buffers are laid out for. */
+export function dimMax(dim: Dim): number {
+  return typeof dim === "number" ? dim : dim.max;
+}
+
+export function dimMin(dim: Dim): number {
+  return typeof dim === "number" ? dim : dim.min;
+}
+
+export function dimText(dim: Dim): string {
+  return typeof dim === "number" ? String(dim) : dim.text;
+}
+
+export function dimEquals(a: Dim, b: Dim): boolean {
+  return dimText(a) === dimText(b);
+}
+
+export function symbolDim(symbol: DimSymbol): Dim {
+  if (symbol.min === symbol.max) return symbol.min;
+  return fromTerms([{ coefficient: 1, atoms: [{ kind: "symbol", symbol }] }]);
+}
+
+export function dimAdd(a: Dim, b: Dim): Dim {
+  return fromTerms([...termsOf(a), ...termsOf(b)]);
+}
+
+export function dimSub(a: Dim, b: Dim): Dim {
+  return dimAdd(a, dimMul(b, -1));
+}
+
+export function dimMul(a: Dim, b: Dim): Dim {
+  const product: DimTerm[] = [];
+  for (const left of termsOf(a)) {
+    for (const right of termsOf(b)) {
+      product.push({
+        coefficient: left.coefficient * right.coefficient,
+        atoms: [...left.atoms, ...right.atoms],
+      });
+    }
+  }
+  return fromTerms(product);
+}
+
+/** floor(a / divisor). Terms whose coefficient the divisor divides, with multiples of symbols, come out. */
+export function dimFloorDiv(a: Dim, divisor: number): Dim {
+  if (divisor === 1) return a;
+  if (typeof a === "number") return Math.floor(a / divisor);
+  const outside: DimTerm[] = [];
+  const inside: DimTerm[] = [];
+  for (const term of a.terms) {
+    const scale = term.coefficient * multipleOf(term);
+    if (scale % divisor === 0) outside.push(...divideTerm(term, divisor));
+    else inside.push(term);
+  }
+  const rest = fromTerms(inside);
+  if (typeof rest === "number") return dimAdd(fromTerms(outside), Math.floor(rest / divisor));
+  const atom: DimAtom = { kind: "floorDiv", numerator: rest, divisor };
+  return dimAdd(fromTerms(outside), fromTerms([{ coefficient: 1, atoms: [atom] }]));
+}
+
+export function dimCeilDiv(a: Dim, divisor: number): Dim {
+  return dimFloorDiv(dimAdd(a, divisor - 1), divisor);
+}
+
+export function dimProduct(shape: readonly Dim[]): Dim {
+  return shape.reduce<Dim>((product, dim) => dimMul(product, dim), 1);
+}
+
+/**
+ * a / b where that is known to be exact, for every binding; undefined where it is not.
+ * Decides what -1 in a Reshape stands for.
+ */
+export function dimExactDiv(a: Dim, b: Dim): Dim | undefined {
+  if (typeof b === "number") {
+    if (b === 0) return undefined;
+    if (typeof a === "number") return a % b === 0 ? a / b : undefined;
+    if (a.terms.every((t) => (t.coefficient * multipleOf(t)) % b === 0)) return dimFloorDiv(a, b);
+    return undefined;
+  }
+  if (dimEquals(a, b)) return 1;
+  if (typeof a === "number" || b.terms.length !== 1) return undefined;
+  return divideByTerm(a, b.terms[0]!);
+}
+
+/** Value under a binding of every symbol. */
+export function evaluateDim(dim: Dim, bindings: ReadonlyMap<string, number>): number {
+  if (typeof dim === "number") return dim;
+  let sum = 0;
+  for (const term of dim.terms) {
+    let product = term.coefficient;
+    for (const atom of term.atoms) product *= evaluateAtom(atom, bindings);
+    sum += product;
+  }
+  return sum;
+}
+
+export function dimSymbols(dim: Dim, into = new Set<DimSymbol>()): Set<DimSymbol> {
+  if (typeof dim === "number") return into;
+  for (const term of dim.terms) {
+    for (const atom of term.atoms) {
+      if (atom.kind === "symbol") into.add(atom.symbol);
+      else dimSymbols(atom.numerator, into);
+    }
+  }
+  return into;
+}
+
+function evaluateAtom(atom: DimAtom, bindings: ReadonlyMap<string, number>): number {
+  if (atom.kind === "floorDiv") {
+    return Math.floor(evaluateDim(atom.numerator, bindings) / atom.divisor);
+  }
+  const value = bindings.get(atom.symbol.name);
+  if (value === undefined) throw new InternalError(`symbol ${atom.symbol.name} has no value`);
+  return value;
+}
+
+function termsOf(dim: Dim): readonly DimTerm[] {
+  if (typeof dim !== "number") return dim.terms;
+  return dim === 0 ? [] : [{ coefficient: dim, atoms: [] }];
+}
+
+function atomText(atom: DimAtom): string {
+  return atom.kind === "symbol"
+    ? atom.symbol.name
+    : `floor((${atom.numerator.text}) / ${atom.divisor})`;
+}
+
+function atomRange(atom: DimAtom): readonly [number, number] {
+  if (atom.kind === "symbol") return [atom.symbol.min, atom.symbol.max];
+  const { numerator, divisor } = atom;
+  return [Math.floor(numerator.min / divisor), Math.floor(numerator.max / divisor)];
+}
+
+function multipleOf(term: DimTerm): number {
+  return term.atoms.reduce((m, a) => (a.kind === "symbol" ? m * a.symbol.multipleOf : m), 1);
+}
+
+/** A term divided exactly: by its coefficient where that suffices, else a floorDiv atom that is exact. */
+function divideTerm(term: DimTerm, divisor: number): DimTerm[] {
+  if (term.coefficient % divisor === 0) {
+    return [{ coefficient: term.coefficient / divisor, atoms: term.atoms }];
+  }
+  const numerator = fromTerms([term]);
+  if (typeof numerator === "number") return [{ coefficient: numerator / divisor, atoms: [] }];
+  return [{ coefficient: 1, atoms: [{ kind: "floorDiv", numerator, divisor }] }];
+}
+
+function divideByTerm(a: DimExpression, by: DimTerm): Dim | undefined {
+  const quotient: DimTerm[] = [];
+  for (const term of a.terms) {
+    const atoms = [...term.atoms];
+    for (const atom of by.atoms) {
+      const at = atoms.findIndex((x) => atomText(x) === atomText(atom));
+      if (at < 0) return undefined;
+      atoms.splice(at, 1);
+    }
+    if (term.coefficient % by.coefficient !== 0) return undefined;
+    quotient.push({ coefficient: term.coefficient / by.coefficient, atoms });
+  }
+  return fromTerms(quotient);
+}
+
+/** Canonical form: like terms merged, sorted by text, ranges from the ranges of the atoms. */
+function fromTerms(terms: readonly DimTerm[]): Dim {
+  const merged = new Map<string, DimTerm>();
+  for (const term of terms) {
+    const atoms = [...term.atoms].sort((a, b) => (atomText(a) < atomText(b) ? -1 : 1));
+    const key = atoms.map(atomText).join("*");
+    const coefficient = (merged.get(key)?.coefficient ?? 0) + term.coefficient;
+    merged.set(key, { coefficient, atoms });
+  }
+  const kept = [...merged].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a < b ? 1 : -1));
+  const [first] = kept;
+  if (first === undefined) return 0;
+  if (kept.length === 1 && first[0] === "") return first[1].coefficient;
+  let min = 0;
+  let max = 0;
+  const texts: string[] = [];
+  for (const [key, { coefficient, atoms }] of kept) {
+    let low = 1;
+    let high = 1;
+    for (const [lo, hi] of atoms.map(atomRange)) {
+      low *= lo;
+      high *= hi;
+    }
+    min += coefficient > 0 ? coefficient * low : coefficient * high;
+    max += coefficient > 0 ? coefficient * high : coefficient * low;
+    texts.push(key === "" ? String(coefficient) : coefficient === 1 ? key : `${coefficient}*${key}`);
+  }
+  return { kind: "dim", text: texts.join(" + "), terms: kept.map(([, t]) => t), min, max };
+}
