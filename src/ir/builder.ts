@@ -7,12 +7,22 @@ import type { FunctionName, LaneAlgebra } from "../numerics/lane.js";
 import type { Tensor } from "../numerics/tensor.js";
 import type { Dim } from "./dim.js";
 import type {
-  ContractOperation, Graph, Origin, Reduction, ScanOperation, ScatterOperation, Value, WindowAxis,
+  ContractOperation,
+  Graph,
+  Origin,
+  Reduction,
+  ScanOperation,
+  ScatterOperation,
+  Value,
+  WindowAxis,
 } from "./graph.js";
 import type { OnnxNode } from "./onnx-node.js";
 
 /** A register of a lane program under construction. */
-export interface Lane { readonly register: number; readonly type: "f32" | "i32" }
+export interface Lane {
+  readonly register: number;
+  readonly type: "f32" | "i32";
+}
 
 export type LaneBuilder = LaneAlgebra<Lane> & {
   readonly [F in FunctionName]: (...args: Lane[]) => Lane;
@@ -37,11 +47,27 @@ export interface GraphBuilder {
   cast(x: Value, dtype: DType, options?: { readonly saturate?: boolean }): Value;
 
   /** Result drops `axes` (negative allowed); `keepDims` leaves them as 1. */
-  reduce(x: Value, reduction: Reduction, axes: readonly number[], options?: { readonly keepDims?: boolean }): Value;
-  contract(a: Value, b: Value, labels: Omit<ContractOperation, "kind">, zeros?: { a?: Value; b?: Value }): Value;
+  reduce(
+    x: Value,
+    reduction: Reduction,
+    axes: readonly number[],
+    options?: { readonly keepDims?: boolean },
+  ): Value;
+  contract(
+    a: Value,
+    b: Value,
+    labels: Omit<ContractOperation, "kind">,
+    zeros?: { a?: Value; b?: Value },
+  ): Value;
   scan(x: Value, operation: Omit<ScanOperation, "kind">): Value;
   gather(data: Value, indices: Value, axis: number): Value;
-  scatter(data: Value, indices: Value, updates: Value, axis: number, combine: ScatterOperation["combine"]): Value;
+  scatter(
+    data: Value,
+    indices: Value,
+    updates: Value,
+    axis: number,
+    combine: ScatterOperation["combine"],
+  ): Value;
 
   iota(dtype: "i32" | "i64", shape: readonly Dim[], axis: number): Value;
   reshape(x: Value, shape: readonly Dim[]): Value;

@@ -54,7 +54,10 @@ export class NeedsBinding extends Error {
 /** The number behind a dim that must be static; throws {@link NeedsBinding} with `reason` otherwise. */
 export function staticDim(dim: Dim, reason: string): number {
   if (typeof dim === "number") return dim;
-  throw new NeedsBinding([...dimSymbols(dim)].map((s) => s.name), reason);
+  throw new NeedsBinding(
+    [...dimSymbols(dim)].map((s) => s.name),
+    reason,
+  );
 }
 
 export function staticShape(shape: readonly Dim[], reason: string): number[] {
@@ -232,7 +235,9 @@ function fromTerms(terms: readonly DimTerm[]): Dim {
     const coefficient = (merged.get(key)?.coefficient ?? 0) + term.coefficient;
     merged.set(key, { coefficient, atoms });
   }
-  const kept = [...merged].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a < b ? 1 : -1));
+  const kept = [...merged]
+    .filter(([, t]) => t.coefficient !== 0)
+    .sort(([a], [b]) => (a < b ? 1 : -1));
   const [first] = kept;
   if (first === undefined) return 0;
   if (kept.length === 1 && first[0] === "") return first[1].coefficient;
@@ -248,7 +253,9 @@ function fromTerms(terms: readonly DimTerm[]): Dim {
     }
     min += coefficient > 0 ? coefficient * low : coefficient * high;
     max += coefficient > 0 ? coefficient * high : coefficient * low;
-    texts.push(key === "" ? String(coefficient) : coefficient === 1 ? key : `${coefficient}*${key}`);
+    texts.push(
+      key === "" ? String(coefficient) : coefficient === 1 ? key : `${coefficient}*${key}`,
+    );
   }
   return { kind: "dim", text: texts.join(" + "), terms: kept.map(([, t]) => t), min, max };
 }

@@ -53,23 +53,45 @@ export interface Origin {
 }
 
 export type Operation =
-  | IotaOperation | ReshapeOperation | TransposeOperation | BroadcastOperation | SliceOperation
-  | PadOperation | WindowOperation | ConcatOperation | MapOperation | ReduceOperation
-  | ContractOperation | GatherOperation | ScatterOperation | ScanOperation | HostOperation;
+  | IotaOperation
+  | ReshapeOperation
+  | TransposeOperation
+  | BroadcastOperation
+  | SliceOperation
+  | PadOperation
+  | WindowOperation
+  | ConcatOperation
+  | MapOperation
+  | ReduceOperation
+  | ContractOperation
+  | GatherOperation
+  | ScatterOperation
+  | ScanOperation
+  | HostOperation;
 
 export type OperationKind = Operation["kind"];
 
 /** () -> int32: each element is its index along `axis` of the output's shape. */
-export interface IotaOperation { readonly kind: "iota"; readonly axis: number }
+export interface IotaOperation {
+  readonly kind: "iota";
+  readonly axis: number;
+}
 
 /** (x): same elements in row-major order, the output's shape. */
-export interface ReshapeOperation { readonly kind: "reshape" }
+export interface ReshapeOperation {
+  readonly kind: "reshape";
+}
 
 /** (x): output dim i is input dim perm[i]. */
-export interface TransposeOperation { readonly kind: "transpose"; readonly perm: readonly number[] }
+export interface TransposeOperation {
+  readonly kind: "transpose";
+  readonly perm: readonly number[];
+}
 
 /** (x): same rank; dims of 1 are repeated to the output's shape. */
-export interface BroadcastOperation { readonly kind: "broadcast" }
+export interface BroadcastOperation {
+  readonly kind: "broadcast";
+}
 
 /** (x): element i of axis a is input element start[a] + i * step[a]; step may be negative, never 0. */
 export interface SliceOperation {
@@ -103,7 +125,10 @@ export interface WindowAxis {
   readonly dilation: number;
 }
 
-export interface ConcatOperation { readonly kind: "concat"; readonly axis: number }
+export interface ConcatOperation {
+  readonly kind: "concat";
+  readonly axis: number;
+}
 
 /**
  * (x0, x1, ..): one element at a time, inputs broadcast to the output by NumPy's rule. Floats enter fp32
@@ -111,7 +136,10 @@ export interface ConcatOperation { readonly kind: "concat"; readonly axis: numbe
  * A result in an fp32 register is rounded to the output's type; an int32 one is stored in its low bits;
  * a mask is stored as bool.
  */
-export interface MapOperation { readonly kind: "map"; readonly program: LaneProgram }
+export interface MapOperation {
+  readonly kind: "map";
+  readonly program: LaneProgram;
+}
 
 /**
  * (x): `axes` are removed. The reduced elements are taken in row-major order of the axes as listed ascending.
@@ -129,7 +157,15 @@ export interface ReduceOperation {
 }
 
 export type Reduction =
-  | "sum" | "prod" | "seqsum" | "max" | "min" | "and" | "or" | "argmax" | "argmin";
+  | "sum"
+  | "prod"
+  | "seqsum"
+  | "max"
+  | "min"
+  | "and"
+  | "or"
+  | "argmax"
+  | "argmin";
 
 /**
  * (a, b[, zeroA, zeroB]): out[o] = sum over the labels of `order` of a[..] * b[..]. Each operand's axes carry
@@ -155,7 +191,10 @@ export interface ContractOperation {
  * (data, indices): axis `axis` of data is replaced by the axes of indices (int32 or int64). A negative index
  * counts from the end. Out of range is a fault on the device, an error on the host.
  */
-export interface GatherOperation { readonly kind: "gather"; readonly axis: number }
+export interface GatherOperation {
+  readonly kind: "gather";
+  readonly axis: number;
+}
 
 /**
  * (data, indices, updates): copy of data, then for each position p of `indices` (rank r, in row-major order)
@@ -179,7 +218,10 @@ export interface ScanOperation {
   readonly reverse: boolean;
 }
 
-/** An ONNX node that has no lowering here: evaluated on the host by its operator record. */
+/**
+ * (the inputs that are not left out, then the values that its subgraphs capture, in the order of their
+ * templates' `captures`): an ONNX node that has no lowering here, evaluated on the host by its operator record.
+ */
 export interface HostOperation {
   readonly kind: "host";
   readonly node: OnnxNode;

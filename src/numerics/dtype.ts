@@ -31,7 +31,17 @@ export type DType = keyof typeof dtypes;
 
 /** What the device stores and computes with. i64 is narrowed to i32 before it gets there. */
 export const deviceDTypes = [
-  "f32", "f16", "bf16", "f8e4m3fn", "f8e5m2", "i32", "i8", "u8", "i4", "u4", "bool",
+  "f32",
+  "f16",
+  "bf16",
+  "f8e4m3fn",
+  "f8e5m2",
+  "i32",
+  "i8",
+  "u8",
+  "i4",
+  "u4",
+  "bool",
 ] as const satisfies readonly DType[];
 export type DeviceDType = (typeof deviceDTypes)[number];
 

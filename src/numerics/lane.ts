@@ -13,13 +13,38 @@ export type RegisterType = "f32" | "i32";
 /** Signatures: arguments -> result. `imm` names the immediate that the row carries, if any. */
 export const laneOps = {
   // Sources
-  input: { args: [], result: "any", imm: "index", about: "operand number `imm` of the vec at this position" },
+  input: {
+    args: [],
+    result: "any",
+    imm: "index",
+    about: "operand number `imm` of the vec at this position",
+  },
   constF: { args: [], result: "f32", imm: "value", about: "fp32 constant" },
   constI: { args: [], result: "i32", imm: "value", about: "int32 constant" },
-  index: { args: [], result: "i32", imm: "axis", about: "index along the iteration axis `imm`, counted over the whole kernel" },
-  scalar: { args: [], result: "i32", imm: "index", about: "runtime scalar number `imm` of the launch" },
-  carry: { args: [], result: "any", imm: "index", about: "carried register `imm`: its value before this position of the scan axis" },
-  lookup: { args: ["i32"], result: "any", imm: "index", about: "element of operand `imm` at this position's offset plus the argument, in elements" },
+  index: {
+    args: [],
+    result: "i32",
+    imm: "axis",
+    about: "index along the iteration axis `imm`, counted over the whole kernel",
+  },
+  scalar: {
+    args: [],
+    result: "i32",
+    imm: "index",
+    about: "runtime scalar number `imm` of the launch",
+  },
+  carry: {
+    args: [],
+    result: "any",
+    imm: "index",
+    about: "carried register `imm`: its value before this position of the scan axis",
+  },
+  lookup: {
+    args: ["i32"],
+    result: "any",
+    imm: "index",
+    about: "element of operand `imm` at this position's offset plus the argument, in elements",
+  },
   // fp32: each result rounded to nearest even
   add: { args: ["f32", "f32"], result: "f32", about: "a + b" },
   sub: { args: ["f32", "f32"], result: "f32", about: "a - b" },
@@ -28,7 +53,11 @@ export const laneOps = {
   neg: { args: ["f32"], result: "f32", about: "-a (sign bit flipped)" },
   abs: { args: ["f32"], result: "f32", about: "|a| (sign bit cleared)" },
   sqrt: { args: ["f32"], result: "f32", about: "square root, correctly rounded" },
-  min: { args: ["f32", "f32"], result: "f32", about: "IEEE 754-2019 minimum: NaN if either is NaN, -0 < +0" },
+  min: {
+    args: ["f32", "f32"],
+    result: "f32",
+    about: "IEEE 754-2019 minimum: NaN if either is NaN, -0 < +0",
+  },
   max: { args: ["f32", "f32"], result: "f32", about: "IEEE 754-2019 maximum" },
   floor: { args: ["f32"], result: "f32", about: "round toward minus infinity" },
   ceil: { args: ["f32"], result: "f32", about: "round toward plus infinity" },
@@ -38,7 +67,11 @@ export const laneOps = {
   addI: { args: ["i32", "i32"], result: "i32", about: "a + b" },
   subI: { args: ["i32", "i32"], result: "i32", about: "a - b" },
   mulI: { args: ["i32", "i32"], result: "i32", about: "a * b, low 32 bits" },
-  divI: { args: ["i32", "i32"], result: "i32", about: "a / b toward zero; b = 0 gives 0, -2^31 / -1 gives -2^31" },
+  divI: {
+    args: ["i32", "i32"],
+    result: "i32",
+    about: "a / b toward zero; b = 0 gives 0, -2^31 / -1 gives -2^31",
+  },
   remI: { args: ["i32", "i32"], result: "i32", about: "a - divI(a, b) * b; b = 0 gives a" },
   minI: { args: ["i32", "i32"], result: "i32", about: "signed minimum" },
   maxI: { args: ["i32", "i32"], result: "i32", about: "signed maximum" },
@@ -60,10 +93,18 @@ export const laneOps = {
   selectI: { args: ["i32", "i32", "i32"], result: "i32", about: "mask ? b : c, bit by bit" },
   // Convert
   toF: { args: ["i32"], result: "f32", about: "int32 to fp32, rounded to nearest even" },
-  toI: { args: ["f32"], result: "i32", about: "fp32 to int32 toward zero, saturating, NaN gives 0" },
+  toI: {
+    args: ["f32"],
+    result: "i32",
+    about: "fp32 to int32 toward zero, saturating, NaN gives 0",
+  },
   bitsF: { args: ["i32"], result: "f32", about: "reinterpret bits as fp32" },
   bitsI: { args: ["f32"], result: "i32", about: "reinterpret fp32 as bits" },
-  roundF16: { args: ["f32"], result: "f32", about: "round to fp16 (nearest even, overflow to infinity), kept in fp32" },
+  roundF16: {
+    args: ["f32"],
+    result: "f32",
+    about: "round to fp16 (nearest even, overflow to infinity), kept in fp32",
+  },
   roundBF16: { args: ["f32"], result: "f32", about: "round to bf16 (nearest even), kept in fp32" },
   roundE4M3: { args: ["f32"], result: "f32", about: "round to f8e4m3fn, saturating, kept in fp32" },
   roundE5M2: { args: ["f32"], result: "f32", about: "round to f8e5m2, saturating, kept in fp32" },

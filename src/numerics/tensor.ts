@@ -6,8 +6,17 @@
 import type { DType } from "./dtype.js";
 
 export type TensorData =
-  | Float64Array | Float32Array | Int32Array | Uint32Array | Int16Array | Uint16Array
-  | Int8Array | Uint8Array | BigInt64Array | BigUint64Array | string[];
+  | Float64Array
+  | Float32Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
+  | BigInt64Array
+  | BigUint64Array
+  | string[];
 
 export interface Tensor {
   readonly dtype: DType;

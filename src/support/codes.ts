@@ -3,7 +3,7 @@
  * L01 files and import, L02 shapes and types, L03 support and partition, L04 fitting the machine,
  * L05 programs and executables, L06 sessions and inputs, L07 machines, L09 usage of the command line.
  */
-interface CodeRow {
+export interface CodeRow {
   readonly title: string;
   readonly explain: string;
   /** True where the command line was used wrongly: exit code 2. */
@@ -46,14 +46,25 @@ export const diagnosticCodes = {
   },
   L0108: {
     title: "invalid attribute",
-    explain: "An attribute is missing, of the wrong type, or has a value the operator does not allow.",
+    explain:
+      "An attribute is missing, of the wrong type, or has a value the operator does not allow.",
   },
-  L0109: { title: "text form does not parse", explain: "The text of a graph, kernel or program is not well-formed." },
-  L0201: { title: "shapes do not match", explain: "The shapes of an operator's inputs break its shape rule." },
-  L0202: { title: "types do not match", explain: "The data types of an operator's inputs break its rules." },
+  L0109: {
+    title: "text form does not parse",
+    explain: "The text of a graph, kernel or program is not well-formed.",
+  },
+  L0201: {
+    title: "shapes do not match",
+    explain: "The shapes of an operator's inputs break its shape rule.",
+  },
+  L0202: {
+    title: "types do not match",
+    explain: "The data types of an operator's inputs break its rules.",
+  },
   L0203: {
     title: "unbound dimension",
-    explain: "A symbolic dimension has no value where one is needed. Give it one, for example --dim N=1.",
+    explain:
+      "A symbolic dimension has no value where one is needed. Give it one, for example --dim N=1.",
   },
   L0301: {
     title: "unsupported",
@@ -63,18 +74,57 @@ export const diagnosticCodes = {
     title: "does not fit the machine",
     explain: "A tile, a buffer or the whole model needs more memory than the machine has.",
   },
-  L0402: { title: "too large to simulate", explain: "The simulated device's memory exceeds what this process can address." },
-  L0501: { title: "program rejected", explain: "The verifier found an instruction that could break a rule of the machine." },
-  L0502: { title: "corrupt executable", explain: "The file is no Lightloom executable, is damaged, or was made by another version." },
+  L0402: {
+    title: "too large to simulate",
+    explain: "The simulated device's memory exceeds what this process can address.",
+  },
+  L0501: {
+    title: "program rejected",
+    explain: "The verifier found an instruction that could break a rule of the machine.",
+  },
+  L0502: {
+    title: "corrupt executable",
+    explain: "The file is no Lightloom executable, is damaged, or was made by another version.",
+  },
   L0503: { title: "assembly error", explain: "A line of assembly text is not well-formed." },
-  L0504: { title: "undefined behaviour", explain: "The reference simulator met an access or value that the instruction set does not define." },
-  L0601: { title: "unknown input or output", explain: "The name is not an input or output of the model.", usage: true },
-  L0602: { title: "wrong input", explain: "An input has the wrong data type, shape or values.", usage: true },
-  L0603: { title: "missing input", explain: "An input that the model needs was not given.", usage: true },
-  L0604: { title: "device fault", explain: "The device reported a fault while running, such as an index out of range." },
-  L0701: { title: "unknown machine", explain: "No machine has that name. `lightloom machines` lists them.", usage: true },
-  L0702: { title: "inconsistent machine", explain: "The machine description contradicts itself or lacks a field." },
-  L0901: { title: "wrong usage", explain: "The command line was used wrongly. See --help.", usage: true },
+  L0504: {
+    title: "undefined behaviour",
+    explain:
+      "The reference simulator met an access or value that the instruction set does not define.",
+  },
+  L0601: {
+    title: "unknown input or output",
+    explain: "The name is not an input or output of the model.",
+    usage: true,
+  },
+  L0602: {
+    title: "wrong input",
+    explain: "An input has the wrong data type, shape or values.",
+    usage: true,
+  },
+  L0603: {
+    title: "missing input",
+    explain: "An input that the model needs was not given.",
+    usage: true,
+  },
+  L0604: {
+    title: "device fault",
+    explain: "The device reported a fault while running, such as an index out of range.",
+  },
+  L0701: {
+    title: "unknown machine",
+    explain: "No machine has that name. `lightloom machines` lists them.",
+    usage: true,
+  },
+  L0702: {
+    title: "inconsistent machine",
+    explain: "The machine description contradicts itself or lacks a field.",
+  },
+  L0901: {
+    title: "wrong usage",
+    explain: "The command line was used wrongly. See --help.",
+    usage: true,
+  },
 } satisfies Record<string, CodeRow>;
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

@@ -3,7 +3,7 @@
  * A diagnostic is never our bug: for that see {@link InternalError}.
  * The codes and their explanations stand in `codes.ts`, the only place where one is defined.
  */
-import { type DiagnosticCode, diagnosticCodes } from "./codes.js";
+import { type CodeRow, type DiagnosticCode, diagnosticCodes } from "./codes.js";
 
 export interface Diagnostic {
   readonly code: DiagnosticCode;
@@ -35,8 +35,12 @@ export class DiagnosticError extends Error {
 
   /** Exit code of the command line: 2 for wrong usage, 1 for work that failed. */
   get exitCode(): 1 | 2 {
-    return this.diagnostics.some((d) => diagnosticCodes[d.code].usage === true) ? 2 : 1;
+    return this.diagnostics.some((d) => rowOf(d.code).usage === true) ? 2 : 1;
   }
+}
+
+function rowOf(code: DiagnosticCode): CodeRow {
+  return diagnosticCodes[code];
 }
 
 /** Our own mistake: an invariant that does not hold. Never thrown for bad input. */
