@@ -1,0 +1,106 @@
+/**
+ * What the compiler hands to the runtime: programs, constants, where every buffer lies in device memory, and a
+ * schedule of steps. Plain data; `isa/elf.ts` writes it as one ELF64 file and reads it back.
+ */
+import type { DType, DeviceDType } from "../numerics/dtype.js";
+import type { Program } from "./program.js";
+import type { Dim, DimSymbol } from "../ir/dim.js";
+import type { Graph, Origin } from "../ir/graph.js";
+
+export interface Executable {
+  readonly name: string;
+  /** Name and content hash of the machine that it was compiled for. */
+  readonly machine: { readonly name: string; readonly hash: string };
+  readonly symbols: readonly DimSymbol[];
+  readonly programs: readonly Program[];
+  readonly buffers: readonly DeviceBuffer[];
+  /** Bytes of device memory in all: max over buffers of offset + size. */
+  readonly memoryBytes: number;
+  /** Contents of the constant buffers, concatenated; a buffer says where its part begins. */
+  readonly constants: Uint8Array;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly steps: readonly Step[];
+  /** Decisions with their reasons: host fallbacks, bindings of dims, lost fusions, chosen tiles. */
+  readonly records: readonly DecisionRecord[];
+}
+
+export interface DeviceBuffer {
+  readonly name: string;
+  readonly dtype: DeviceDType;
+  readonly elements: number;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  readonly kind: "input" | "output" | "constant" | "temporary";
+  /** Constants only: where the contents begin in `constants`. */
+  readonly constantOffset?: number;
+}
+
+/** An input or output of the model: what the caller sees and where it lies on the device or the host. */
+export interface Port {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+  /** Rank known, shape known only after the run. */
+  readonly unknownShape?: true;
+  readonly location: HostTensorRef | DeviceTensorRef;
+  /** True for inputs that default to an initializer. */
+  readonly optional?: true;
+}
+
+/** A tensor in device memory: strides in elements, laid out for the maximum of every dim. */
+export interface DeviceTensorRef {
+  readonly where: "device";
+  readonly buffer: number;
+  readonly offset: number;
+  readonly dtype: DeviceDType;
+  readonly shape: readonly Dim[];
+  readonly strides: readonly number[];
+}
+
+/** A tensor that the runtime holds on the host between steps, by slot number. */
+export interface HostTensorRef {
+  readonly where: "host";
+  readonly slot: number;
+}
+
+export type Step =
+  | LaunchStep
+  /** Device to host or back, with conversion between the outer and the device's type (int64 <-> int32 checked). */
+  | {
+      readonly kind: "copy";
+      readonly from: DeviceTensorRef | HostTensorRef;
+      readonly to: DeviceTensorRef | HostTensorRef;
+      readonly dtype: DType;
+    }
+  /** A piece of the graph evaluated on the host: inputs and outputs are host slots, by value name. */
+  | HostStep;
+
+export interface LaunchStep {
+  readonly kind: "launch";
+  readonly program: number;
+  /** Per binding of the program: a buffer and the element where the binding begins. */
+  readonly bindings: readonly { readonly buffer: number; readonly offset: number }[];
+  /** Runtime scalars: dims evaluated at launch. */
+  readonly scalars: readonly Dim[];
+  /** Per role of the program: the ONNX nodes. */
+  readonly origins: readonly (readonly Origin[])[];
+  /** Text of the plan that the kernel was made from. */
+  readonly plan: string;
+}
+
+export interface HostStep {
+  readonly kind: "host";
+  readonly graph: Graph;
+  readonly inputs: readonly { readonly name: string; readonly slot: number }[];
+  readonly outputs: readonly { readonly name: string; readonly slot: number }[];
+  readonly reason: string;
+}
+
+export interface DecisionRecord {
+  readonly what: "host" | "bound-dim" | "fusion" | "layout" | "plan" | "precision" | "placement";
+  readonly why: string;
+  readonly origins: readonly Origin[];
+  /** Cost in the unit that `why` names, where it was weighed. */
+  readonly cost?: number;
+}
