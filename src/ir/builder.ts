@@ -3,7 +3,8 @@
  * The operator records are written against this interface. `createGraphBuilder` is in `graph-builder.ts`.
  */
 import type { DType } from "../numerics/dtype.js";
-import type { FunctionName, LaneAlgebra } from "../numerics/lane.js";
+import type { EncodeOptions } from "../numerics/float-formats.js";
+import type { Lane, LaneBuilder } from "../numerics/lanes.js";
 import type { Tensor } from "../numerics/tensor.js";
 import type { Dim } from "./dim.js";
 import type {
@@ -18,19 +19,14 @@ import type {
 } from "./graph.js";
 import type { OnnxNode } from "./onnx-node.js";
 
-/** A register of a lane program under construction. */
-export interface Lane {
-  readonly register: number;
-  readonly type: "f32" | "i32";
-}
-
-export type LaneBuilder = LaneAlgebra<Lane> & {
-  readonly [F in FunctionName]: (...args: Lane[]) => Lane;
-};
+export type { Lane, LaneBuilder };
 
 export interface GraphBuilder {
   /** Origin of the nodes made from now on. */
   setOrigins(origins: readonly Origin[]): void;
+
+  /** Gives a value the model's name for it. The first name stays; constants and inputs have theirs. */
+  name(value: Value, name: string): void;
 
   input(name: string, dtype: DType, shape: readonly Dim[]): Value;
   constant(tensor: Tensor, name?: string): Value;
@@ -38,13 +34,16 @@ export interface GraphBuilder {
   full(dtype: DType, value: number, shape?: readonly number[]): Value;
   /** An int64 vector of dims: constant where they are all numbers. Rank 0 with `scalar`. */
   dims(elements: readonly Dim[], options?: { readonly scalar?: boolean }): Value;
-  /** Elements of an integer value that are known (constants and `dims` values). */
+  /**
+   * Elements of an integer value that are known (constants and `dims` values). Of a value that is computed from
+   * dims in a way that symbols do not follow, it throws NeedsBinding.
+   */
   knownDims(value: Value): readonly Dim[] | undefined;
 
   /** Elementwise with NumPy broadcasting. `body` gets one lane per input and returns the result lane. */
   map(dtype: DType, inputs: readonly Value[], body: (l: LaneBuilder, ...x: Lane[]) => Lane): Value;
   /** Conversion of type as ONNX Cast defines it. */
-  cast(x: Value, dtype: DType, options?: { readonly saturate?: boolean }): Value;
+  cast(x: Value, dtype: DType, options?: EncodeOptions): Value;
 
   /** Result drops `axes` (negative allowed); `keepDims` leaves them as 1. */
   reduce(

@@ -7,6 +7,7 @@
  * A value of f16, bf16 or f8 is rounded when it is produced.
  */
 import type { DType } from "../numerics/dtype.js";
+import type { EncodeOptions } from "../numerics/float-formats.js";
 import type { LaneProgram } from "../numerics/lane.js";
 import type { Tensor } from "../numerics/tensor.js";
 import type { Dim, DimSymbol } from "./dim.js";
@@ -139,6 +140,8 @@ export interface ConcatOperation {
 export interface MapOperation {
   readonly kind: "map";
   readonly program: LaneProgram;
+  /** How f8 results are rounded, where not as by default (saturating). Such a map stays on the host. */
+  readonly encode?: EncodeOptions;
 }
 
 /**

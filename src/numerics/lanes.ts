@@ -1,0 +1,118 @@
+/**
+ * Makes lane programs: a builder that shares equal instructions, checks register types and drops what no
+ * result needs. What an instruction means is in `lane.ts`; running a program is `evaluate-lanes.ts`.
+ */
+import { InternalError } from "../support/diagnostic.js";
+import {
+  type FunctionName,
+  type LaneAlgebra,
+  type LaneInstruction,
+  type LaneOpName,
+  laneOps,
+  type LaneProgram,
+  type RegisterType,
+} from "./lane.js";
+
+/** A register of a lane program under construction. */
+export interface Lane {
+  readonly register: number;
+  readonly type: RegisterType;
+}
+
+export type LaneBuilder = LaneAlgebra<Lane> & {
+  readonly [F in FunctionName]: (...args: Lane[]) => Lane;
+};
+
+export interface LaneProgramBuilder {
+  /** The arithmetic; constants, functions and all. */
+  readonly l: LaneBuilder;
+  /** A source: operand, iteration index, scalar or carried register number `imm`. */
+  source(op: "input" | "index" | "scalar" | "carry", imm: number, type: RegisterType): Lane;
+  lookup(operand: number, offset: Lane, type: RegisterType): Lane;
+  finish(results: readonly Lane[]): LaneProgram;
+}
+
+export interface LaneProgramOptions {
+  /**
+   * Constants keep the precision of a double or of 53-bit integers: for programs that only the host runs, on
+   * f64 or 64-bit integers.
+   */
+  readonly wide?: boolean;
+}
+
+export function laneProgramBuilder(options: LaneProgramOptions = {}): LaneProgramBuilder {
+  const instructions: LaneInstruction[] = [];
+  const known = new Map<string, Lane>();
+
+  function emit(op: LaneOpName, args: readonly Lane[], type: RegisterType, imm?: number): Lane {
+    const registers = args.map((a) => a.register);
+    const key = `${op} ${registers.join(" ")} ${immediateText(imm)} ${type}`;
+    let lane = known.get(key);
+    if (lane === undefined) {
+      lane = { register: instructions.length, type };
+      instructions.push({ op, args: registers, type, ...(imm === undefined ? {} : { imm }) });
+      known.set(key, lane);
+    }
+    return lane;
+  }
+
+  return {
+    l: arithmetic(emit, options.wide === true),
+    source: (op, imm, type) => emit(op, [], type, imm),
+    lookup: (operand, offset, type) => emit("lookup", [offset], type, operand),
+    finish: (results) =>
+      withoutUnused({ instructions, results: results.map((lane) => lane.register) }),
+  };
+}
+
+type Emit = (op: LaneOpName, args: readonly Lane[], type: RegisterType, imm?: number) => Lane;
+
+function arithmetic(emit: Emit, wide: boolean): LaneBuilder {
+  const l: Record<string, (...args: never[]) => Lane> = {
+    constF: (value: number) => emit("constF", [], "f32", wide ? value : Math.fround(value)),
+    constI: (value: number) => {
+      if (!Number.isInteger(value)) throw new InternalError(`constI of ${value}`);
+      return emit("constI", [], "i32", wide ? value : value | 0);
+    },
+  };
+  for (const [name, row] of Object.entries(laneOps)) {
+    if ("imm" in row || row.result === "any") continue;
+    const op = name as LaneOpName;
+    const result: RegisterType = row.result;
+    l[name] = (...args: Lane[]) => {
+      checkArguments(op, args);
+      return emit(op, args, result);
+    };
+  }
+  return l as unknown as LaneBuilder;
+}
+
+function checkArguments(op: LaneOpName, args: readonly (Lane | undefined)[]): void {
+  const wanted: readonly RegisterType[] = laneOps[op].args;
+  if (args.length !== wanted.length || args.some((a, i) => a?.type !== wanted[i])) {
+    const given = args.map((a) => a?.type ?? "nothing").join(", ");
+    throw new InternalError(`lane operation ${op} takes (${wanted.join(", ")}), not (${given})`);
+  }
+}
+
+/** Tells -0 from 0. */
+function immediateText(imm: number | undefined): string {
+  return imm === undefined ? "" : Object.is(imm, -0) ? "-0" : String(imm);
+}
+
+/** Without the instructions that no result depends on; the others keep their order. */
+export function withoutUnused(program: LaneProgram): LaneProgram {
+  const used = new Array<boolean>(program.instructions.length).fill(false);
+  for (const result of program.results) used[result] = true;
+  for (let i = program.instructions.length - 1; i >= 0; i--) {
+    if (used[i]) for (const arg of program.instructions[i]!.args) used[arg] = true;
+  }
+  const renumbered = new Array<number>(used.length);
+  const instructions: LaneInstruction[] = [];
+  program.instructions.forEach((instruction, i) => {
+    if (!used[i]) return;
+    renumbered[i] = instructions.length;
+    instructions.push({ ...instruction, args: instruction.args.map((arg) => renumbered[arg]!) });
+  });
+  return { instructions, results: program.results.map((result) => renumbered[result]!) };
+}
