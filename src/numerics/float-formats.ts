@@ -149,7 +149,8 @@ export function bitEncoder(format: SmallFloat, options: EncodeOptions = {}): Bit
   return smallEncoder(formats[format], saturate);
 }
 
-function encodeF16(bits: number): number {
+/** Bits of an fp32 number -> bits of the nearest fp16 number. */
+export function encodeF16(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const a = bits & 0x7fffffff;
   if (a >= 0x47800000) return sign | (a > 0x7f800000 ? 0x7e00 : 0x7c00);
@@ -158,7 +159,7 @@ function encodeF16(bits: number): number {
   return sign | shiftNearest((a & 0x7fffff) | 0x800000, 126 - (a >>> 23));
 }
 
-function encodeBF16(bits: number): number {
+export function encodeBF16(bits: number): number {
   if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
