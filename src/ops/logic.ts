@@ -1,0 +1,137 @@
+/** Comparisons, logic on bool, bits, and selection. Arithmetic is in `elementwise.ts`. */
+import { type DType, dtypes } from "../numerics/dtype.js";
+import { bytesFromData, dataFromBytes } from "../numerics/convert.js";
+import { elementCount, type Tensor } from "../numerics/tensor.js";
+import type { LaneBuilder, Lane } from "../ir/builder.js";
+import type { Value } from "../ir/graph.js";
+import { alignOldBroadcast, evaluateBroadcast } from "./broadcast.js";
+import {
+  declineStrings,
+  dtypeAttribute,
+  type LaneFunction,
+  mapLike,
+  operator,
+  selectLike,
+  type Versions,
+} from "./helpers.js";
+import { Decline, type EvaluateContext, type LowerContext, type OperatorRecord } from "./record.js";
+
+function truth(name: string, since: number, body: LaneFunction): OperatorRecord {
+  return operator(name, since, (c) => compare(c, c.input(1), body));
+}
+
+/** As `truth`, for the operators that had the attributes broadcast and axis before opset 7. */
+function oldTruth(
+  name: string,
+  body: LaneFunction,
+  rest: Partial<OperatorRecord> = {},
+): OperatorRecord[] {
+  const before: Versions = { since: 1, until: 6 };
+  return [
+    operator(name, before, (c) => compare(c, alignOldBroadcast(c, c.input(0), c.input(1)), body)),
+    { ...truth(name, 7, body), ...rest },
+  ];
+}
+
+function compare(c: LowerContext, y: Value, body: LaneFunction): Value {
+  declineStrings(c);
+  return c.b.map("bool", [c.input(0), y], body);
+}
+
+function equal(l: LaneBuilder, x: Lane, y: Lane): Lane {
+  return x.type === "i32" ? l.eqI(x, y) : l.eq(x, y);
+}
+
+function less(l: LaneBuilder, x: Lane, y: Lane): Lane {
+  return x.type === "i32" ? l.ltI(x, y) : l.lt(x, y);
+}
+
+function lessOrEqual(l: LaneBuilder, x: Lane, y: Lane): Lane {
+  return x.type === "i32" ? l.leI(x, y) : l.le(x, y);
+}
+
+function bitwise(name: string, row: "and" | "or" | "xor"): OperatorRecord {
+  return operator(name, 18, (c) => mapLike(c, (l, x, y) => l[row](x!, y!), c.input(1)));
+}
+
+function lowerBitShift(c: LowerContext): Value {
+  const left = c.string("direction") === "LEFT";
+  return mapLike(c, (l, x, n) => (left ? l.shl(x!, n!) : l.shrU(x!, n!)), c.input(1));
+}
+
+function lowerIsInf(c: LowerContext): Value {
+  const positive = c.int("detect_positive", 1) !== 0;
+  const negative = c.int("detect_negative", 1) !== 0;
+  return c.b.map("bool", [c.input(0)], (l, x) => {
+    if (positive && negative) return l.eq(l.abs(x!), l.constF(Infinity));
+    if (positive) return l.eq(x!, l.constF(Infinity));
+    if (negative) return l.eq(x!, l.constF(-Infinity));
+    return l.xor(l.eq(x!, x!), l.eq(x!, x!));
+  });
+}
+
+function lowerBitCast(c: LowerContext): Value {
+  const x = c.input(0);
+  const to = dtypeAttribute(c, "to");
+  const [from, into] = [dtypes[x.dtype], dtypes[to]];
+  if (from.bits !== into.bits) {
+    c.invalid("L0202", `BitCast from ${x.dtype} to ${to} changes the size of an element`);
+  }
+  if (x.dtype === to) return x;
+  const integers = isInteger(x.dtype) && isInteger(to);
+  if (integers) return c.b.map(to, [x], (_, a) => a!);
+  if (x.dtype === "f32" && to === "i32") return c.b.map(to, [x], (l, a) => l.bitsI(a!));
+  if (x.dtype === "i32" && to === "f32") return c.b.map(to, [x], (l, a) => l.bitsF(a!));
+  throw new Decline("the vector engine reinterprets only between fp32 and int32");
+}
+
+function isInteger(dtype: DType): boolean {
+  return dtypes[dtype].kind === "int" || dtypes[dtype].kind === "uint";
+}
+
+function evaluateEqual(c: EvaluateContext): readonly Tensor[] {
+  return [evaluateBroadcast("bool", [c.tensorInput(0), c.tensorInput(1)], (x, y) => x === y)];
+}
+
+function evaluateWhere(c: EvaluateContext): readonly Tensor[] {
+  const x = c.tensorInput(1);
+  const inputs = [c.tensorInput(0), x, c.tensorInput(2)];
+  return [evaluateBroadcast(x.dtype, inputs, (mask, a, b) => (mask ? a! : b!))];
+}
+
+function evaluateBitCast(c: EvaluateContext): readonly Tensor[] {
+  const x = c.tensorInput(0);
+  const to = dtypeAttribute(c, "to");
+  const bytes = bytesFromData(x.dtype, x.data);
+  return [{ dtype: to, shape: x.shape, data: dataFromBytes(to, bytes, elementCount(x.shape)) }];
+}
+
+export const logicOperators: readonly OperatorRecord[] = [
+  ...oldTruth("Equal", (l, x, y) => equal(l, x!, y!), { evaluate: evaluateEqual }),
+  ...oldTruth("Greater", (l, x, y) => less(l, y!, x!)),
+  ...oldTruth("Less", (l, x, y) => less(l, x!, y!)),
+  truth("GreaterOrEqual", 12, (l, x, y) => lessOrEqual(l, y!, x!)),
+  truth("LessOrEqual", 12, (l, x, y) => lessOrEqual(l, x!, y!)),
+  ...oldTruth("And", (l, x, y) => l.and(x!, y!)),
+  ...oldTruth("Or", (l, x, y) => l.or(x!, y!)),
+  ...oldTruth("Xor", (l, x, y) => l.xor(x!, y!)),
+  operator("Not", 1, (c) => c.b.map("bool", [c.input(0)], (l, x) => l.xor(x!, l.constI(-1)))),
+  operator("BitShift", 11, lowerBitShift),
+  bitwise("BitwiseAnd", "and"),
+  bitwise("BitwiseOr", "or"),
+  bitwise("BitwiseXor", "xor"),
+  operator("BitwiseNot", 18, (c) => mapLike(c, (l, x) => l.xor(x!, l.constI(-1)))),
+  operator("IsInf", 10, lowerIsInf),
+  operator("IsNaN", 9, (c) =>
+    c.b.map("bool", [c.input(0)], (l, x) => l.xor(l.eq(x!, x!), l.constI(-1))),
+  ),
+  {
+    ...operator("Where", 9, (c) => {
+      declineStrings(c);
+      const [mask, x, y] = [c.input(0), c.input(1), c.input(2)];
+      return c.b.map(x.dtype, [mask, x, y], (l, m, a, b) => selectLike(l, m!, a!, b!));
+    }),
+    evaluate: evaluateWhere,
+  },
+  { ...operator("BitCast", 26, lowerBitCast), evaluate: evaluateBitCast },
+];

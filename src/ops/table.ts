@@ -1,0 +1,48 @@
+/** Every operator, by family. One line here and one record in its family's file add an operator. */
+import { InternalError } from "../support/diagnostic.js";
+import { activationOperators } from "./activations.js";
+import { castOperators } from "./casts.js";
+import { elementwiseOperators } from "./elementwise.js";
+import { logicOperators } from "./logic.js";
+import { normalizationOperators } from "./normalization.js";
+import { quantizationOperators } from "./quantization.js";
+import type { OperatorRecord } from "./record.js";
+import { reductionOperators } from "./reductions.js";
+import { softmaxOperators } from "./softmax.js";
+
+export const operators: readonly OperatorRecord[] = [
+  ...elementwiseOperators,
+  ...logicOperators,
+  ...activationOperators,
+  ...softmaxOperators,
+  ...reductionOperators,
+  ...normalizationOperators,
+  ...castOperators,
+  ...quantizationOperators,
+];
+
+/** Records of each `domain:name`, none of whose version ranges overlap. */
+const byName = new Map<string, OperatorRecord[]>();
+for (const record of operators) {
+  const key = `${record.domain}:${record.name}`;
+  const others = byName.get(key) ?? [];
+  for (const other of others) {
+    const apart = lastOpset(record) < other.since || lastOpset(other) < record.since;
+    if (!apart) throw new InternalError(`two records are right for ${key} ${record.since}`);
+  }
+  byName.set(key, [...others, record]);
+}
+
+/** The record that is right for a version of its domain; undefined if there is none. "ai.onnx" is "". */
+export function findOperator(
+  domain: string,
+  name: string,
+  opset: number,
+): OperatorRecord | undefined {
+  const records = byName.get(`${domain === "ai.onnx" ? "" : domain}:${name}`) ?? [];
+  return records.find((record) => record.since <= opset && opset <= lastOpset(record));
+}
+
+function lastOpset(record: OperatorRecord): number {
+  return record.until ?? Infinity;
+}
