@@ -58,8 +58,11 @@ export interface TransferAxis {
   readonly count: Count;
   readonly memoryStride: number;
   readonly slotStride: number;
-  /** Position i is inside iff 0 <= origin + i * step < limit. Outside, a load fills and a store does nothing. */
-  readonly clip?: { readonly origin: Affine; readonly step: number; readonly limit: Affine };
+  /**
+   * Position i is inside iff 0 <= origin + i * step < limit. Outside, a load fills and a store does nothing.
+   * The limit is a count, so that its maximum bounds the walk whatever the runtime scalars are.
+   */
+  readonly clip?: { readonly origin: Affine; readonly step: number; readonly limit: Count };
 }
 
 /**
@@ -72,7 +75,7 @@ export interface IndexOperand<S> {
   readonly source: S;
   /** Stride of the index slot per transfer axis, in elements. */
   readonly strides: readonly number[];
-  readonly extent: Affine;
+  readonly extent: Count;
 }
 
 /** Which members get the result of an instruction with a destination slot. Absent: the member itself. */
