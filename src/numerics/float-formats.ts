@@ -225,3 +225,13 @@ export function encodeFloat(format: SmallFloat, x: number, options?: EncodeOptio
 export function decodeFloat(format: SmallFloat, pattern: number): number {
   return decodeTable(format)[pattern]!;
 }
+
+/** Rounds an fp32 number to the format, kept in fp32; f8 saturates. */
+export function rounder(format: SmallFloat): (x: number) => number {
+  const encode = bitEncoder(format);
+  let table: Float32Array | undefined;
+  return (x) => {
+    table ??= decodeTable(format);
+    return table[encode(floatBits(x))]!;
+  };
+}

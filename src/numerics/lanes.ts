@@ -76,7 +76,7 @@ function arithmetic(emit: Emit, wide: boolean): LaneBuilder {
     },
   };
   for (const [name, row] of Object.entries(laneOps)) {
-    if ("imm" in row || row.result === "any") continue;
+    if ("imm" in row) continue;
     const op = name as LaneOpName;
     const result: RegisterType = row.result;
     l[name] = (...args: Lane[]) => {
