@@ -1,0 +1,361 @@
+/**
+ * Writes one Kernel: keeps its scalars, bindings, values and the loop nest, and turns accesses into walks.
+ * Knows nothing of what is computed; contract-kernel.ts and rows-kernel.ts do.
+ */
+import type { DeviceDType } from "../../numerics/dtype.js";
+import { type Dim, dimAdd, dimMax, dimMul, dimText } from "../../ir/dim.js";
+import type { Origin } from "../../ir/graph.js";
+import type {
+  Kernel,
+  KernelBinding,
+  KernelBody,
+  KernelNode,
+  TileOperand,
+  TileValue,
+} from "../../ir/kernel.js";
+import {
+  type Affine,
+  constantAffine,
+  type Count,
+  type LoopHead,
+  type MemoryOperand,
+  type TransferAxis,
+} from "../../ir/tile.js";
+import type { IndexMap } from "./index-map.js";
+import { type Storage, storageSpan } from "./storage.js";
+
+/** The part of an axis that the current trip works on. */
+export interface Position {
+  readonly index: Affine;
+  readonly extent: Affine;
+  /** Largest extent. */
+  readonly max: number;
+}
+
+/** A kernel with what it needs from outside: which storage each binding is, what each scalar stands for. */
+export interface WrittenKernel {
+  readonly kernel: Kernel;
+  readonly bindings: readonly BoundStorage[];
+  readonly scalars: readonly Dim[];
+  readonly origins: readonly (readonly Origin[])[];
+}
+
+export interface BoundStorage {
+  readonly storage: Storage;
+  readonly access: KernelBinding["access"];
+}
+
+/** A tile of a value in a slot: strides by iteration axis. */
+export interface Tile {
+  readonly value: number;
+  readonly strides: readonly number[];
+}
+
+export class KernelWriter {
+  readonly #name: string;
+  readonly #grid: Kernel["grid"];
+  readonly #scalars: Dim[] = [];
+  readonly #bindings: { binding: KernelBinding; bound: BoundStorage }[] = [];
+  readonly #values: TileValue[] = [];
+  readonly #roles: { name: string; origins: readonly Origin[] }[] = [];
+  readonly #stack: KernelNode[][] = [[]];
+  #loops = 0;
+
+  constructor(name: string, grid: Kernel["grid"]) {
+    this.#name = name;
+    this.#grid = grid;
+  }
+
+  /** A dim as an affine expression: a constant, or a runtime scalar. */
+  affine(dim: Dim): Affine {
+    if (typeof dim === "number") return constantAffine(dim);
+    let id = this.#scalars.findIndex((s) => dimText(s) === dimText(dim));
+    if (id < 0) {
+      id = this.#scalars.length;
+      this.#scalars.push(dim);
+    }
+    return { constant: 0, terms: [{ coefficient: 1, of: "scalar", id }] };
+  }
+
+  count(dim: Dim): Count {
+    return { value: this.affine(dim), max: dimMax(dim) };
+  }
+
+  whole(extent: Dim): Position {
+    return { index: constantAffine(0), extent: this.affine(extent), max: dimMax(extent) };
+  }
+
+  binding(storage: Storage, access: KernelBinding["access"]): number {
+    const same = this.#bindings.findIndex(
+      ({ bound }) => bound.storage === storage && bound.access === access,
+    );
+    if (same >= 0) return same;
+    const binding: KernelBinding = {
+      name: storage.root.name,
+      dtype: storage.root.dtype,
+      elements: storageSpan(storage),
+      access,
+    };
+    this.#bindings.push({ binding, bound: { storage, access } });
+    return this.#bindings.length - 1;
+  }
+
+  value(value: TileValue): number {
+    this.#values.push(value);
+    return this.#values.length - 1;
+  }
+
+  role(name: string, origins: readonly Origin[]): number {
+    this.#roles.push({ name, origins });
+    return this.#roles.length - 1;
+  }
+
+  statement(
+    body: KernelBody,
+    role: number,
+    options: { channel?: number; stage?: { loop: number; by: number } } = {},
+  ): void {
+    this.#current().push({
+      kind: "statement",
+      body,
+      channel: options.channel ?? 0,
+      role,
+      ...(options.stage === undefined ? {} : { stage: options.stage }),
+    });
+  }
+
+  /** Opens a loop over part of an axis and gives the position of its trips; `end` closes it. */
+  begin(
+    name: string,
+    over: LoopHead["over"],
+    range: Position,
+    step: number,
+    minTotal: number,
+  ): { id: number; position: Position } {
+    const id = this.#loops++;
+    const head: LoopHead = {
+      id,
+      name,
+      over,
+      start: range.index,
+      total: [addAffine(range.index, range.extent)],
+      minTotal,
+      maxTotal: affineMax(range, minTotal),
+      step,
+    };
+    const body: KernelNode[] = [];
+    this.#current().push({ kind: "loop", head, body });
+    this.#stack.push(body);
+    const term = (of: "index" | "extent"): Affine => ({
+      constant: 0,
+      terms: [{ coefficient: 1, of, id }],
+    });
+    return {
+      id,
+      position: { index: term("index"), extent: term("extent"), max: Math.min(step, range.max) },
+    };
+  }
+
+  end(): void {
+    this.#stack.pop();
+  }
+
+  finish(): WrittenKernel {
+    return {
+      kernel: {
+        name: this.#name,
+        grid: this.#grid,
+        scalarCount: this.#scalars.length,
+        bindings: this.#bindings.map((b) => b.binding),
+        values: this.#values,
+        body: this.#stack[0]!,
+        roles: this.#roles.map((r) => r.name),
+      },
+      bindings: this.#bindings.map((b) => b.bound),
+      scalars: this.#scalars,
+      origins: this.#roles.map((r) => r.origins),
+    };
+  }
+
+  #current(): KernelNode[] {
+    return this.#stack.at(-1)!;
+  }
+}
+
+export function addAffine(a: Affine, b: Affine, scale = 1): Affine {
+  const terms = [...a.terms];
+  for (const t of b.terms) {
+    const at = terms.findIndex((x) => x.of === t.of && x.id === t.id);
+    const coefficient = t.coefficient * scale + (at < 0 ? 0 : terms[at]!.coefficient);
+    if (at < 0) terms.push({ ...t, coefficient });
+    else terms[at] = { ...t, coefficient };
+  }
+  return {
+    constant: a.constant + b.constant * scale,
+    terms: terms.filter((t) => t.coefficient !== 0),
+  };
+}
+
+export function scaleAffine(a: Affine, scale: number): Affine {
+  return addAffine(constantAffine(0), a, scale);
+}
+
+function affineMax(range: Position, minTotal: number): number {
+  return Math.max(minTotal, range.max);
+}
+
+/** One dim of an access in memory: a stride and the coordinate along it. */
+export interface AccessDim {
+  readonly stride: number;
+  readonly origin: Dim;
+  readonly terms: readonly { readonly axis: number; readonly coefficient: number }[];
+  readonly limit?: Dim;
+}
+
+/** How a group reads or writes a storage at each point of its axes. */
+export interface Access {
+  readonly storage: Storage;
+  readonly dims: readonly AccessDim[];
+  readonly fill: number;
+}
+
+export function makeAccess(storage: Storage, map: IndexMap): Access {
+  const dims = map.expressions.map(
+    (e, i): AccessDim => ({
+      stride: storage.strides[i]!,
+      origin: e.origin,
+      terms: e.terms.filter((t) => t.coefficient !== 0),
+      ...(e.limit === undefined ? {} : { limit: e.limit }),
+    }),
+  );
+  return { storage, dims, fill: map.fill ?? 0 };
+}
+
+/** Stride in memory along an iteration axis. */
+export function axisStride(access: Access, axis: number): number {
+  let stride = 0;
+  for (const dim of access.dims) {
+    for (const t of dim.terms) if (t.axis === axis) stride += t.coefficient * dim.stride;
+  }
+  return stride;
+}
+
+export function usesAxis(access: Access, axis: number): boolean {
+  return access.dims.some((dim) => dim.terms.some((t) => t.axis === axis));
+}
+
+/** A box of memory that holds everything an access touches at a position, and its image in a slot. */
+export interface Box {
+  readonly axes: readonly TransferAxis[];
+  readonly offset: Affine;
+  /** Slot stride per iteration axis. */
+  readonly strides: readonly number[];
+  readonly elements: number;
+}
+
+/**
+ * The box of an access when each axis is at `positions[axis]`. Slot dims are ordered by `order` (iteration
+ * axes, outermost first), so that an axis late in the order is contiguous.
+ */
+export function makeBox(
+  writer: KernelWriter,
+  access: Access,
+  positions: readonly Position[],
+  order: readonly number[],
+): Box {
+  const rank = (dim: AccessDim): number =>
+    Math.min(...dim.terms.map((t) => order.indexOf(t.axis)), Number.POSITIVE_INFINITY);
+  const dims = access.dims
+    .filter((dim) => dim.terms.length > 0 || dim.limit !== undefined)
+    .sort((a, b) => rank(a) - rank(b));
+  let offset = constantAffine(0);
+  for (const dim of access.dims) {
+    offset = addAffine(offset, originOf(writer, dim, positions), dim.stride);
+  }
+  const strides = positions.map(() => 0);
+  const axes: TransferAxis[] = [];
+  let elements = 1;
+  for (const dim of dims.toReversed()) {
+    const single = dim.terms.length === 1;
+    const step = single ? dim.terms[0]!.coefficient : 1;
+    const count = boxCount(dim, positions, single);
+    axes.unshift({
+      count,
+      memoryStride: dim.stride * step,
+      slotStride: elements,
+      ...(dim.limit === undefined
+        ? {}
+        : {
+            clip: {
+              origin: originOf(writer, dim, positions),
+              step,
+              limit: writer.count(dim.limit),
+            },
+          }),
+    });
+    for (const t of dim.terms) strides[t.axis]! += elements * (single ? 1 : t.coefficient);
+    elements *= Math.max(1, count.max);
+  }
+  return { axes: mergeTransfers(axes), offset, strides, elements };
+}
+
+function originOf(writer: KernelWriter, dim: AccessDim, positions: readonly Position[]): Affine {
+  let origin = writer.affine(dim.origin);
+  for (const t of dim.terms) origin = addAffine(origin, positions[t.axis]!.index, t.coefficient);
+  return origin;
+}
+
+function boxCount(dim: AccessDim, positions: readonly Position[], single: boolean): Count {
+  let value = constantAffine(1);
+  let max = 1;
+  for (const t of dim.terms) {
+    const position = positions[t.axis]!;
+    const coefficient = single ? 1 : t.coefficient;
+    value = addAffine(value, addAffine(position.extent, constantAffine(-1)), coefficient);
+    max += coefficient * (position.max - 1);
+  }
+  return { value, max };
+}
+
+/** Joins neighbours that are one run on both sides, and drops axes of one element. */
+export function mergeTransfers(axes: readonly TransferAxis[]): TransferAxis[] {
+  const merged: TransferAxis[] = [];
+  for (const axis of axes) {
+    const plain = axis.clip === undefined;
+    if (plain && axis.count.max === 1 && axis.count.value.terms.length === 0) continue;
+    const outer = merged.at(-1);
+    const inner = axis.count;
+    const fits =
+      plain &&
+      outer !== undefined &&
+      outer.clip === undefined &&
+      inner.value.terms.length === 0 &&
+      outer.memoryStride === axis.memoryStride * inner.max &&
+      outer.slotStride === axis.slotStride * inner.max;
+    if (fits) {
+      merged[merged.length - 1] = {
+        ...axis,
+        count: {
+          value: scaleAffine(outer.count.value, inner.max),
+          max: outer.count.max * inner.max,
+        },
+      };
+    } else merged.push(axis);
+  }
+  return merged;
+}
+
+export function memoryOperand(binding: number, offset: Affine): MemoryOperand {
+  return { binding, offset };
+}
+
+export function tileOperand(value: number, offset: Affine = constantAffine(0)): TileOperand {
+  return { value, offset };
+}
+
+export function positionCount(position: Position): Count {
+  return { value: position.extent, max: position.max };
+}
+
+export type { DeviceDType };
+export { dimAdd, dimMul };

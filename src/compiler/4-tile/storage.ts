@@ -1,0 +1,205 @@
+/**
+ * Where values lie in memory: which root buffer, at which offset, with which strides. Decided here, because walks
+ * need strides; which address a root gets is phase 5's business.
+ *
+ * A value's order of dims follows whoever produces it (kernels write what they read most in the order it
+ * comes in). The parts of a concat are written into the concat's own buffer. Strides are those of the maximum of
+ * every symbolic dim, so that they are static.
+ */
+import { elementCount, type Tensor } from "../../numerics/tensor.js";
+import { type DeviceDType, deviceDTypes } from "../../numerics/dtype.js";
+import { type Dim, dimAdd, dimMax } from "../../ir/dim.js";
+import type { Graph, Node, Value } from "../../ir/graph.js";
+import { InternalError } from "../../support/diagnostic.js";
+
+export interface StorageRoot {
+  readonly id: number;
+  readonly name: string;
+  readonly dtype: DeviceDType;
+  readonly elements: number;
+  readonly kind: "input" | "output" | "constant" | "temporary";
+  /** Constants: the tensor and the order in which its dims are stored. */
+  readonly contents?: { readonly tensor: Tensor; readonly order: readonly number[] };
+}
+
+/** A view of a root: element [i..] of the value is at offset + sum of i * stride. */
+export interface Storage {
+  readonly root: StorageRoot;
+  readonly offset: number;
+  readonly shape: readonly Dim[];
+  readonly strides: readonly number[];
+  /** Room that the dims have in the root: the maximum of `shape`, or the whole of a concat. */
+  readonly extents: readonly number[];
+  /** Coordinates at which the view begins where they are known only at run time (parts of a concat). */
+  readonly origins?: readonly Dim[];
+}
+
+export interface StorageMap {
+  get(value: Value): Storage | undefined;
+  /** Storage of a value about to be written; `order` is the producer's wish, outermost dim first. */
+  allocate(value: Value, order: readonly number[]): Storage;
+  /** Storage of a constant, in the order of its first reader. */
+  constant(value: Value, order: readonly number[]): Storage;
+  /** `value` shares the elements of `storage` under another shape. */
+  alias(value: Value, storage: Storage): void;
+  readonly roots: readonly StorageRoot[];
+}
+
+export interface StorageOptions {
+  readonly graph: Graph;
+  readonly producers: ReadonlyMap<Value, Node>;
+  /** Concat nodes whose part may be written in place, by part. */
+  readonly parts: ReadonlyMap<Value, Node>;
+}
+
+export function createStorageMap(options: StorageOptions): StorageMap {
+  const { graph } = options;
+  const storages = new Map<Value, Storage>();
+  const roots: StorageRoot[] = [];
+  const outputs = new Set(graph.outputs.map((o) => o.value));
+
+  const addRoot = (value: Value, kind: StorageRoot["kind"], order: readonly number[]): Storage => {
+    const strides = orderedStrides(value.shape.map(dimMax), order);
+    const root: StorageRoot = {
+      id: roots.length,
+      name: value.name,
+      dtype: deviceType(value),
+      elements: elementCount(value.shape.map(dimMax)),
+      kind,
+      ...(value.data === undefined ? {} : { contents: { tensor: value.data, order } }),
+    };
+    roots.push(root);
+    const storage = {
+      root,
+      offset: 0,
+      shape: value.shape,
+      strides,
+      extents: value.shape.map(dimMax),
+    };
+    storages.set(value, storage);
+    return storage;
+  };
+
+  const allocate = (value: Value, order: readonly number[]): Storage => {
+    const concat = options.parts.get(value);
+    if (concat !== undefined) return placePart(value, concat, order);
+    const kind = outputs.has(value) ? "output" : "temporary";
+    return addRoot(value, kind, kind === "output" ? natural(value) : order);
+  };
+
+  const placePart = (value: Value, concat: Node, order: readonly number[]): Storage => {
+    const whole = concat.outputs[0]!;
+    const parent = storages.get(whole) ?? allocate(whole, order);
+    const { root, strides } = parent;
+    const axis = concat.op.kind === "concat" ? concat.op.axis : 0;
+    let before: Dim = 0;
+    for (const input of concat.inputs) {
+      if (input === value) break;
+      before = dimAdd(before, input.shape[axis]!);
+    }
+    const storage: Storage =
+      typeof before === "number" && parent.origins === undefined
+        ? {
+            root,
+            offset: parent.offset + before * strides[axis]!,
+            shape: value.shape,
+            strides,
+            extents: value.shape.map(dimMax),
+          }
+        : {
+            ...parent,
+            shape: value.shape,
+            origins: value.shape.map((_, i) =>
+              dimAdd(parent.origins?.[i] ?? 0, i === axis ? before : 0),
+            ),
+          };
+    storages.set(value, storage);
+    return storage;
+  };
+
+  for (const input of graph.inputs) addRoot(input, "input", natural(input));
+  return {
+    roots,
+    get: (value) => storages.get(value),
+    allocate,
+    constant: (value, order) => storages.get(value) ?? addRoot(value, "constant", order),
+    alias: (value, storage) => {
+      storages.set(value, storage);
+    },
+  };
+}
+
+export function natural(value: { readonly shape: readonly unknown[] }): number[] {
+  return [...value.shape.keys()];
+}
+
+/** Strides of a dense tensor whose dims are stored in `order`, outermost first. */
+export function orderedStrides(shape: readonly number[], order: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length).fill(0);
+  let stride = 1;
+  for (const dim of order.toReversed()) {
+    strides[dim] = stride;
+    stride *= Math.max(1, shape[dim]!);
+  }
+  return strides;
+}
+
+export function deviceType(value: Value): DeviceDType {
+  const found = deviceDTypes.find((dtype) => dtype === value.dtype);
+  if (found === undefined) throw new InternalError(`${value.name}: ${value.dtype} on the device`);
+  return found;
+}
+
+/**
+ * The same elements as `shape` (a reshape of the storage's), if strides can say so: every run of dims that is
+ * merged or split must be contiguous. Undefined otherwise.
+ */
+export function reshapeStorage(storage: Storage, shape: readonly Dim[]): Storage | undefined {
+  if (storage.origins !== undefined) return undefined;
+  const dims = storage.shape
+    .map((extent, i) => ({ extent, stride: storage.strides[i]! }))
+    .filter((d) => d.extent !== 1);
+  const strides: number[] = [];
+  let at = 0;
+  let rest: { extent: number; stride: number } | undefined;
+  for (const wanted of shape) {
+    if (wanted === 1) {
+      strides.push(0);
+      continue;
+    }
+    const next = rest === undefined ? dims[at] : undefined;
+    if (next !== undefined && sameDim(next.extent, wanted)) {
+      strides.push(next.stride);
+      at++;
+      continue;
+    }
+    if (typeof wanted !== "number") return undefined;
+    // Merge dims until they are at least as long as the wanted one, then split off what is left.
+    let run = rest;
+    rest = undefined;
+    while (run === undefined || run.extent % wanted !== 0) {
+      const d = dims[at++];
+      if (d === undefined || typeof d.extent !== "number") return undefined;
+      if (run !== undefined && run.stride !== d.stride * d.extent) return undefined;
+      run = { extent: (run?.extent ?? 1) * d.extent, stride: d.stride };
+      if (run.extent > wanted && run.extent % wanted !== 0) return undefined;
+    }
+    const left = run.extent / wanted;
+    strides.push(run.stride * left);
+    if (left > 1) rest = { extent: left, stride: run.stride };
+  }
+  if (rest !== undefined || at !== dims.length) return undefined;
+  return { root: storage.root, offset: storage.offset, shape, strides, extents: shape.map(dimMax) };
+}
+
+function sameDim(a: Dim, b: Dim): boolean {
+  return typeof a === "number" || typeof b === "number" ? a === b : a.text === b.text;
+}
+
+/** Elements from the storage's first to its last, for the largest dims: what a binding must cover. */
+export function storageSpan(storage: Storage): number {
+  return storage.extents.reduce(
+    (span, extent, i) => span + Math.max(0, extent - 1) * storage.strides[i]!,
+    1,
+  );
+}
