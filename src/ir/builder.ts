@@ -28,7 +28,8 @@ export interface GraphBuilder {
   /** Gives a value the model's name for it. The first name stays; constants and inputs have theirs. */
   name(value: Value, name: string): void;
 
-  input(name: string, dtype: DType, shape: readonly Dim[]): Value;
+  /** Without a shape: a value of `unknownShape`, which only host operations take. */
+  input(name: string, dtype: DType, shape: readonly Dim[] | undefined): Value;
   constant(tensor: Tensor, name?: string): Value;
   /** A constant of the given shape (default: rank 0), every element `value` converted to dtype. */
   full(dtype: DType, value: number, shape?: readonly number[]): Value;

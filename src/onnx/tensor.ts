@@ -1,14 +1,21 @@
 /**
  * TensorProto to Tensor and back: raw and typed fields, every data type, sub-byte packing, sparse tensors,
- * sequences and optionals of test files. Data is a view of the file where alignment and byte order allow.
+ * sequences and optionals of test files. Data is a view of the file where alignment allows.
  */
+import {
+  allocateData,
+  bytesFromData,
+  dataFromBytes,
+  type NumericData,
+  unpackSubByte,
+} from "../numerics/convert.js";
 import { byteLength, type DType, dtypes } from "../numerics/dtype.js";
 import { elementCount, type Tensor, type TensorData } from "../numerics/tensor.js";
-import { fail, InternalError } from "../support/diagnostic.js";
+import { fail } from "../support/diagnostic.js";
 import { dtypeFromOnnx, dtypeToOnnx, onnxTypeName } from "./dtypes.js";
 import { type ExternalData, externalRange } from "./external.js";
 import type { SparseTensorProto, TensorProto } from "./schema.js";
-import { type Init, littleEndian } from "./wire.js";
+import type { Init } from "./wire.js";
 
 export interface TensorOptions {
   readonly externalData?: ExternalData;
@@ -27,33 +34,15 @@ export function tensorFromProto(proto: TensorProto, options: TensorOptions = {})
   if (raw.length !== expected) {
     mismatch(proto, `has ${raw.length} bytes of data where ${dtype}[${shape}] takes ${expected}`);
   }
-  return { dtype, shape, data: dataFromBytes(dtype, raw, count) };
+  return { dtype, shape, data: viewData(dtype, raw, count) };
 }
 
-/** Little-endian bytes as ONNX, safetensors and our executables store them, to the natural array. */
-export function dataFromBytes(dtype: DType, bytes: Uint8Array, count: number): TensorData {
-  const { bits } = dtypes[dtype];
-  if (bits < 8) return unpack(dtype, bytes, count);
+/** Little-endian bytes as a tensor's data: a view where alignment allows, else one copy. */
+export function viewData(dtype: DType, bytes: Uint8Array, count: number): NumericData {
   const arrayType = arrayTypeOf(dtype);
-  const width = arrayType.BYTES_PER_ELEMENT;
-  if (width === 1 || (littleEndian && bytes.byteOffset % width === 0)) {
-    return new arrayType(bytes.buffer, bytes.byteOffset, count);
-  }
-  const copy = bytes.slice();
-  if (!littleEndian) reverseElements(copy, width);
-  return new arrayType(copy.buffer, 0, count);
-}
-
-/** Inverse of {@link dataFromBytes}; a view where nothing has to be packed. */
-export function bytesFromData(dtype: DType, data: TensorData): Uint8Array {
-  if (Array.isArray(data)) throw new InternalError("strings have no bytes");
-  const { bits } = dtypes[dtype];
-  if (bits < 8) return pack(bits, data as Int8Array | Uint8Array);
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (littleEndian || bits === 8) return bytes;
-  const copy = bytes.slice();
-  reverseElements(copy, bits / 8);
-  return copy;
+  const aligned = bytes.byteOffset % arrayType.BYTES_PER_ELEMENT === 0;
+  if (dtypes[dtype].bits < 8 || !aligned) return dataFromBytes(dtype, bytes, count);
+  return new arrayType(bytes.buffer, bytes.byteOffset, count);
 }
 
 export function tensorToProto(tensor: Tensor, name?: string): Init<TensorProto> {
@@ -74,7 +63,7 @@ export function denseFromSparse(proto: SparseTensorProto, options: TensorOptions
   const values = tensorFromProto(proto.values, options);
   if (values.dtype === "string") mismatch(name, "is sparse and of strings");
   const count = elementCount(proto.dims);
-  const data = new (arrayTypeOf(values.dtype))(count) as Exclude<TensorData, string[]>;
+  const data = allocateData(values.dtype, count);
   const positions = sparsePositions(proto, values, options);
   for (let i = 0; i < positions.length; i++) {
     const at = positions[i]!;
@@ -84,53 +73,14 @@ export function denseFromSparse(proto: SparseTensorProto, options: TensorOptions
   return { dtype: values.dtype, shape: proto.dims, data };
 }
 
-/** The natural array of a type, as `numerics/tensor.ts` lays down. */
-function arrayTypeOf(dtype: DType): NumberArrayType {
-  switch (dtype) {
-    case "f64":
-      return Float64Array;
-    case "f32":
-      return Float32Array;
-    case "i64":
-      return BigInt64Array;
-    case "u64":
-      return BigUint64Array;
-    case "i32":
-      return Int32Array;
-    case "u32":
-      return Uint32Array;
-    case "i16":
-      return Int16Array;
-    case "u16":
-    case "f16":
-    case "bf16":
-      return Uint16Array;
-    case "i8":
-    case "i4":
-    case "i2":
-      return Int8Array;
-    case "u8":
-    case "u4":
-    case "u2":
-    case "bool":
-    case "f8e4m3fn":
-    case "f8e4m3fnuz":
-    case "f8e5m2":
-    case "f8e5m2fnuz":
-    case "f8e8m0":
-    case "f4e2m1":
-      return Uint8Array;
-    case "string":
-      throw new InternalError("strings have no typed array");
-    default:
-      throw new InternalError(`dtype ${dtype satisfies never}`);
-  }
-}
-
 interface NumberArrayType {
   readonly BYTES_PER_ELEMENT: number;
-  new (length: number): TensorData;
-  new (buffer: ArrayBufferLike, byteOffset: number, length: number): TensorData;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): NumericData;
+}
+
+/** The natural array of a type. */
+function arrayTypeOf(dtype: DType): NumberArrayType {
+  return allocateData(dtype, 0).constructor as unknown as NumberArrayType;
 }
 
 const encoder = new TextEncoder();
@@ -174,21 +124,20 @@ function stringsOf(proto: TensorProto, count: number): string[] {
 /** Data in one of the typed fields. Which one holds what is laid down beside TensorProto in onnx.proto. */
 function typedData(proto: TensorProto, dtype: DType, count: number): TensorData {
   const { bits } = dtypes[dtype];
-  const arrayType = arrayTypeOf(dtype);
   const values = typedField(proto, dtype);
   if (bits < 8) {
     const packed = Uint8Array.from(proto.int32Data);
     expectCount(proto, packed.length, byteLength(dtype, count));
-    return unpack(dtype, packed, count);
+    return unpackSubByte(dtype, packed, count);
   }
   expectCount(proto, values.length, count);
-  if (values instanceof arrayType) return values;
-  const data = new arrayType(count);
+  const data = allocateData(dtype, count);
+  if (values.constructor === data.constructor) return values;
   (data as { set(from: ArrayLike<number>): void }).set(values as ArrayLike<number>);
   return data;
 }
 
-function typedField(proto: TensorProto, dtype: DType): Exclude<TensorData, string[]> {
+function typedField(proto: TensorProto, dtype: DType): NumericData {
   switch (dtype) {
     case "f32":
       return proto.floatData;
@@ -203,34 +152,6 @@ function typedField(proto: TensorProto, dtype: DType): Exclude<TensorData, strin
     default:
       return proto.int32Data;
   }
-}
-
-/** Element i of a sub-byte type sits in the byte's low bits first. */
-function unpack(dtype: DType, bytes: Uint8Array, count: number): Int8Array | Uint8Array {
-  const { bits, kind } = dtypes[dtype];
-  const perByte = 8 / bits;
-  const data = kind === "int" ? new Int8Array(count) : new Uint8Array(count);
-  const unused = 32 - bits;
-  for (let i = 0; i < count; i++) {
-    const shifted = bytes[Math.floor(i / perByte)]! >> ((i % perByte) * bits);
-    data[i] = kind === "int" ? (shifted << unused) >> unused : (shifted << unused) >>> unused;
-  }
-  return data;
-}
-
-function pack(bits: number, data: Int8Array | Uint8Array): Uint8Array {
-  const perByte = 8 / bits;
-  const mask = (1 << bits) - 1;
-  const bytes = new Uint8Array(Math.ceil(data.length / perByte));
-  for (let i = 0; i < data.length; i++) {
-    const at = Math.floor(i / perByte);
-    bytes[at] = bytes[at]! | ((data[i]! & mask) << ((i % perByte) * bits));
-  }
-  return bytes;
-}
-
-function reverseElements(bytes: Uint8Array, width: number): void {
-  for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
 }
 
 /** Indices of a sparse tensor: linear ones, or a [count, rank] matrix of coordinates. */

@@ -193,8 +193,6 @@ export function uint64Array(number: number): Field<BigUint64Array> {
   });
 }
 
-export const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-
 /** Subgraphs and types may nest this deep; deeper is an attack or an accident. */
 const depthMax = 200;
 
@@ -272,7 +270,7 @@ function numbers<A extends NumberArray>(
   };
 }
 
-/** Packed numbers of fixed width as a view of the file, where alignment and byte order allow. */
+/** Packed numbers of fixed width as a view of the file, where alignment allows. */
 function packedView<A>(
   { reader, bytes: { buffer, byteOffset } }: Source,
   arrayType: NumberArrayType<A>,
@@ -281,7 +279,7 @@ function packedView<A>(
   const width = arrayType.BYTES_PER_ELEMENT;
   const start = byteOffset + reader.pos;
   const count = (end - reader.pos) / width;
-  if (wire === WireType.Varint || !littleEndian || start % width !== 0) return undefined;
+  if (wire === WireType.Varint || start % width !== 0) return undefined;
   return Number.isInteger(count) ? new arrayType(buffer, start, count) : undefined;
 }
 

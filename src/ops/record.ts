@@ -10,7 +10,7 @@ import type { DType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 import type { GraphBuilder } from "../ir/builder.js";
 import type { Dim } from "../ir/dim.js";
-import type { Value } from "../ir/graph.js";
+import type { Graph, Value } from "../ir/graph.js";
 import type { AttributeValue, OnnxNode, SubgraphTemplate } from "../ir/onnx-node.js";
 
 export interface OperatorRecord {
@@ -100,6 +100,8 @@ export interface EvaluateContext extends NodeContext {
   /** Tensor input that must be there. */
   tensorInput(index: number): Tensor;
   optionalTensor(index: number): Tensor | undefined;
+  /** Evaluates the graph of a subgraph's body: its outputs, in order. */
+  runGraph(graph: Graph, inputs: ReadonlyMap<string, HostValue>): readonly HostValue[];
 }
 
 /** Names the record's type for editors; returns it unchanged. */

@@ -2,6 +2,7 @@
 import { InternalError } from "../support/diagnostic.js";
 import { activationOperators } from "./activations.js";
 import { castOperators } from "./casts.js";
+import { controlFlowOperators } from "./control-flow.js";
 import { elementwiseOperators } from "./elementwise.js";
 import { logicOperators } from "./logic.js";
 import { normalizationOperators } from "./normalization.js";
@@ -19,6 +20,7 @@ export const operators: readonly OperatorRecord[] = [
   ...normalizationOperators,
   ...castOperators,
   ...quantizationOperators,
+  ...controlFlowOperators,
 ];
 
 /** Records of each `domain:name`, none of whose version ranges overlap. */

@@ -66,6 +66,11 @@ export const diagnosticCodes = {
     explain:
       "A symbolic dimension has no value where one is needed. Give it one, for example --dim N=1.",
   },
+  L0204: {
+    title: "unknown dimension",
+    explain: "No input of the model has a symbolic dimension of that name.",
+    usage: true,
+  },
   L0301: {
     title: "unsupported",
     explain: "The operator, data type or form has neither a lowering nor a reference evaluation.",

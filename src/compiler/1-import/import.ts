@@ -1,0 +1,121 @@
+/**
+ * Phase 1: an ONNX model becomes a Graph of core operations, in one form whatever the opset. Dims are bound
+ * or kept open here; what is known (shape arithmetic, branches, weights' preparation) is folded as it is
+ * built. The nodes one by one are in `nodes.ts`.
+ */
+import { createGraphBuilder } from "../../ir/graph-builder.js";
+import type { Dim } from "../../ir/dim.js";
+import type { Graph, Value } from "../../ir/graph.js";
+import type { Tensor } from "../../numerics/tensor.js";
+import type { ExternalData } from "../../onnx/external.js";
+import type { Model } from "../../onnx/model.js";
+import type { ValueInfoProto } from "../../onnx/schema.js";
+import { DiagnosticError, fail } from "../../support/diagnostic.js";
+import { graphBody, requireClosed } from "./body.js";
+import { createModelContext, elementTypeOf, type ModelContext } from "./model-context.js";
+import { type Frame, importBody, requireOutput } from "./nodes.js";
+import { type BoundSymbol, type DimRange, inputShapes, withBindings } from "./symbols.js";
+
+export interface ImportOptions {
+  /** For diagnostics. */
+  readonly file?: string;
+  /** By dim_param: a number binds the dim, a range keeps it open to run time. */
+  readonly dims?: ReadonlyMap<string, number | DimRange>;
+  /** Shapes of the inputs at hand, by input name: they bind the dims that `dims` does not mention. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Inputs that the caller gives although they have an initializer; the others take its value. */
+  readonly givenInputs?: ReadonlySet<string>;
+  /** Inputs whose value never changes: they become constants. */
+  readonly fixedInputs?: ReadonlyMap<string, Tensor>;
+  readonly externalData?: ExternalData;
+}
+
+export interface ImportResult {
+  readonly graph: Graph;
+  readonly notes: readonly BoundSymbol[];
+}
+
+/**
+ * Throws L0103 (unknown operator), L0104 (opset), L0105 (invalid graph), L0106 and L0107 (tensors), L0108 to
+ * L0202 (what operators demand), L0203 and L0204 (dims), L0602 (shapes of inputs).
+ */
+export function importModel(model: Model, options: ImportOptions = {}): ImportResult {
+  try {
+    const body = graphBody(model.graph);
+    requireClosed(body);
+    const context = createModelContext(model, options.externalData);
+    const shapeOptions = {
+      dims: options.dims ?? new Map(),
+      inputShapes: options.inputShapes ?? new Map(),
+    };
+    const { result, bindings } = withBindings(model.graph, shapeOptions, (bound) =>
+      importOnce(model, context, options, inputShapes(model.graph, shapeOptions, bound)),
+    );
+    return { graph: result, notes: bindings };
+  } catch (error) {
+    if (error instanceof DiagnosticError) throw inFile(error, options.file);
+    throw error;
+  }
+}
+
+/** The model's inputs that have to be given: those without an initializer. */
+export function requiredInputs(model: Model): readonly ValueInfoProto[] {
+  const { initializers } = graphBody(model.graph);
+  return model.graph.input.filter((input) => !initializers.has(input.name ?? ""));
+}
+
+function importOnce(
+  model: Model,
+  context: ModelContext,
+  options: ImportOptions,
+  shapes: ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>,
+): Graph {
+  const body = graphBody(model.graph);
+  const b = createGraphBuilder();
+  const frame: Frame = {
+    model: context,
+    b,
+    opsets: context.opsetsOf(model.opsetImport),
+    caller: new Map(),
+    prefix: "",
+    depth: 0,
+    taken: new Set(body.inputNames),
+    declared: context.declaredTypes(model.graph),
+  };
+  const values = new Map<string, Value>();
+  for (const input of model.graph.input) {
+    const name = input.name ?? "";
+    const fixed = options.fixedInputs?.get(name);
+    if (fixed !== undefined) values.set(name, b.constant(fixed, name));
+    else if (!body.initializers.has(name) || options.givenInputs?.has(name)) {
+      values.set(name, b.input(name, dtypeOf(input), shapeOfInput(input, shapes)));
+    }
+  }
+  const outputs = importBody(frame, body, values);
+  return b.finish(
+    model.graph.name ?? "",
+    body.outputNames.map((name, i) => ({ name, value: requireOutput(name, outputs[i]) })),
+  );
+}
+
+function shapeOfInput(
+  input: ValueInfoProto,
+  shapes: ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>,
+): readonly Dim[] | undefined {
+  return input.type?.optionalType === undefined && input.type?.sequenceType === undefined
+    ? shapes.get(input)
+    : undefined;
+}
+
+function dtypeOf(input: ValueInfoProto): Value["dtype"] {
+  const dtype = elementTypeOf(input.type);
+  if (dtype !== undefined) return dtype;
+  fail("L0301", `the input "${input.name ?? ""}" is of a type that is not supported`);
+}
+
+function inFile(error: DiagnosticError, file: string | undefined): DiagnosticError {
+  if (file === undefined) return error;
+  return new DiagnosticError(
+    error.diagnostics.map((d) => ({ ...d, place: { ...d.place, file: d.place?.file ?? file } })),
+  );
+}

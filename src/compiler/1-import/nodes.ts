@@ -1,0 +1,360 @@
+/**
+ * Imports the nodes of one body into a builder: each node becomes core operations by its operator record,
+ * or, with the reason, a host operation. Model functions and Ifs whose condition is known are put in place.
+ * The rules of the format are checked in `body.ts`.
+ */
+import type { GraphBuilder } from "../../ir/builder.js";
+import { createGraphBuilder } from "../../ir/graph-builder.js";
+import type { Graph, Value } from "../../ir/graph.js";
+import type { AttributeValue, OnnxNode, SubgraphTemplate } from "../../ir/onnx-node.js";
+import type { DType } from "../../numerics/dtype.js";
+import type { Tensor } from "../../numerics/tensor.js";
+import type { FunctionProto, GraphProto } from "../../onnx/schema.js";
+import { atNode, createLowerContext, isHostOnly, isTensor } from "../../ops/context.js";
+import { evaluateOnnxNode } from "../../ops/evaluate-node.js";
+import { Decline, type HostType, type OperatorRecord } from "../../ops/record.js";
+import { findOperator } from "../../ops/table.js";
+import { DiagnosticError, fail, InternalError, type Place } from "../../support/diagnostic.js";
+import { readAttributes } from "./attributes.js";
+import {
+  type Body,
+  type BodyNode,
+  functionBody,
+  graphBody,
+  liveNodes,
+  nestingMax,
+} from "./body.js";
+import { canonicalDomain, type ModelContext } from "./model-context.js";
+
+/** What all nodes of one graph or function body have in common. */
+export interface Frame {
+  readonly model: ModelContext;
+  readonly b: GraphBuilder;
+  /** Version by domain; a function imports its own. */
+  readonly opsets: ReadonlyMap<string, number>;
+  /** Attributes of the node that calls the function whose body this is. */
+  readonly caller: ReadonlyMap<string, AttributeValue>;
+  /** Of names inside a function: those of the calls, "call/". */
+  readonly prefix: string;
+  readonly depth: number;
+  /** Names that values have, since those of different bodies may be the same. */
+  readonly taken: Set<string>;
+  /** Element types that the model declares, by value name. */
+  readonly declared: ReadonlyMap<string, DType>;
+}
+
+/** Values by name; undefined where a function's optional input was left out. */
+export type Bindings = ReadonlyMap<string, Value | undefined>;
+
+/** The body's outputs. `outer` holds what it captures. */
+export function importBody(
+  frame: Frame,
+  body: Body,
+  inputs: Bindings,
+  outer?: Scope,
+): readonly (Value | undefined)[] {
+  if (frame.depth > nestingMax) {
+    fail("L0105", `subgraphs and function calls nest deeper than ${nestingMax}`, {
+      hint: "a function may call itself",
+    });
+  }
+  const scope: Scope = { frame, body, values: new Map(inputs), outer };
+  for (const node of liveNodes(body, body.outputNames)) {
+    const outputs = importNode(frame, node, scope);
+    node.proto.output.forEach((name, index) => {
+      const value = outputs[index];
+      if (name === "" || value === undefined) return;
+      scope.values.set(name, value);
+      frame.b.name(value, freeName(frame, name));
+    });
+  }
+  return body.outputNames.map((name) => lookUp(scope, name));
+}
+
+/** Names of one body's values, innermost first. Initializers become constants when they are first used. */
+interface Scope {
+  readonly frame: Frame;
+  readonly body: Body;
+  readonly values: Map<string, Value | undefined>;
+  readonly outer: Scope | undefined;
+}
+
+function lookUp(scope: Scope, name: string): Value | undefined {
+  if (scope.values.has(name)) return scope.values.get(name);
+  const initializer = scope.body.initializers.get(name);
+  if (initializer !== undefined) {
+    const { model, b } = scope.frame;
+    const value = b.constant(model.initializer(initializer), freeName(scope.frame, name));
+    scope.values.set(name, value);
+    return value;
+  }
+  if (scope.outer === undefined) fail("L0105", `the name "${name}" is not defined`);
+  return lookUp(scope.outer, name);
+}
+
+function freeName(frame: Frame, name: string): string {
+  const wanted = frame.prefix + name;
+  let free = wanted;
+  for (let i = 1; frame.taken.has(free); i++) free = `${wanted}.${i}`;
+  frame.taken.add(free);
+  return free;
+}
+
+function importNode(frame: Frame, node: BodyNode, scope: Scope): readonly (Value | undefined)[] {
+  const { proto } = node;
+  const domain = canonicalDomain(proto.domain);
+  const operator = proto.opType ?? "";
+  const name = frame.prefix + node.name;
+  const place: Place = { node: name, operator };
+  frame.b.setOrigins([{ node: name, operator }]);
+  try {
+    const inputs = proto.input.map((n) => (n === "" ? undefined : lookUp(scope, n)));
+    const attributes = readAttributes(proto.attribute, {
+      tensor: frame.model.tensor,
+      sparseTensor: frame.model.sparseTensor,
+      graph: (graph) => subgraphTemplate(frame, graph, scope),
+      caller: frame.caller,
+    });
+    const definition = frame.model.function(domain, operator, proto.overload ?? "");
+    if (definition !== undefined)
+      return callFunction(frame, { name, attributes, inputs }, definition);
+    const branch = chosenBranch(proto, inputs[0]);
+    if (branch !== undefined) return importBranch(frame, branch, scope);
+    const opset = opsetOf(frame, domain, place);
+    const record = recordOf(domain, operator, opset, place);
+    const onnxNode: OnnxNode = {
+      name,
+      operator,
+      domain,
+      opset,
+      attributes,
+      inputNames: proto.input,
+      outputNames: proto.output,
+    };
+    return applyRecord(frame, onnxNode, record, { inputs, captured: capturedBy(onnxNode, scope) });
+  } catch (error) {
+    if (error instanceof DiagnosticError) throw atNode(error, { name, operator });
+    throw error;
+  }
+}
+
+function opsetOf(frame: Frame, domain: string, place: Place): number {
+  const opset = frame.opsets.get(domain);
+  if (opset !== undefined) return opset;
+  // ONNX Runtime's own writers leave their domain out now and then; it has one version.
+  if (domain === "com.microsoft") return 1;
+  fail("L0104", `the model imports no version of the domain "${domain || "ai.onnx"}"`, { place });
+}
+
+/** No opset of any domain is that high. */
+const lastOpset = 1000;
+
+function recordOf(domain: string, operator: string, opset: number, place: Place): OperatorRecord {
+  const record = findOperator(domain, operator, opset);
+  if (record !== undefined) return record;
+  const shown = domain || "ai.onnx";
+  for (let later = opset + 1; later <= lastOpset; later++) {
+    if (findOperator(domain, operator, later) === undefined) continue;
+    fail("L0103", `the operator is not known in opset ${opset} of ${shown}`, {
+      place,
+      hint: `it is from opset ${later} on: convert the model`,
+    });
+  }
+  fail("L0103", `the operator does not exist in opset ${opset} of ${shown}`, { place });
+}
+
+interface NodeInputs {
+  readonly inputs: readonly (Value | undefined)[];
+  /** What the node's subgraphs capture, in the order of their templates. */
+  readonly captured: readonly Value[];
+}
+
+function applyRecord(
+  frame: Frame,
+  node: OnnxNode,
+  record: OperatorRecord,
+  given: NodeInputs,
+): readonly (Value | undefined)[] {
+  const { inputs, captured } = given;
+  let reason = inputs.map(hostReason).find((r) => r !== undefined);
+  if (reason === undefined && record.lower === undefined) reason = "it has no lowering";
+  if (reason === undefined) {
+    try {
+      return record.lower!(createLowerContext(node, frame.b, [...inputs, ...captured]));
+    } catch (error) {
+      if (!(error instanceof Decline)) throw error;
+      reason = error.reason;
+    }
+  }
+  return evaluateNow(frame, node, record, given) ?? makeHost(frame, node, record, given, reason);
+}
+
+function hostReason(value: Value | undefined): string | undefined {
+  if (value === undefined || !isHostOnly(value)) return undefined;
+  return value.unknownShape === true
+    ? `the shape of "${value.name}" depends on data`
+    : `"${value.name}" holds strings`;
+}
+
+/** Results of a node whose inputs are all constants; undefined if they are not, or not all tensors. */
+function evaluateNow(
+  frame: Frame,
+  node: OnnxNode,
+  record: OperatorRecord,
+  { inputs, captured }: NodeInputs,
+): readonly (Value | undefined)[] | undefined {
+  if (record.evaluate === undefined) return undefined;
+  const all = [...inputs, ...captured];
+  if (all.some((value) => value !== undefined && value.data === undefined)) return undefined;
+  const results = evaluateOnnxNode(
+    node,
+    all.map((value) => value?.data),
+  );
+  if (!results.every((result) => result === undefined || isTensor(result))) return undefined;
+  return results.map((result) => result && frame.b.constant(result as Tensor));
+}
+
+function makeHost(
+  frame: Frame,
+  node: OnnxNode,
+  record: OperatorRecord,
+  { inputs, captured }: NodeInputs,
+  reason: string,
+): readonly (Value | undefined)[] {
+  const types = inferTypes(frame, node, record, [...inputs, ...captured]);
+  const wanted = node.outputNames.flatMap((name, index) => (name === "" ? [] : { name, index }));
+  const outputs = wanted.map(({ name, index }) => ({
+    name: freeName(frame, name),
+    ...(types[index] ?? { dtype: frame.declared.get(name) ?? inputs[0]?.dtype ?? "f32" }),
+  }));
+  const values = frame.b.host(node, reason, [...inputs, ...captured], outputs);
+  const results = new Array<Value | undefined>(node.outputNames.length).fill(undefined);
+  wanted.forEach(({ index }, i) => {
+    results[index] = values[i];
+  });
+  return results;
+}
+
+function inferTypes(
+  frame: Frame,
+  node: OnnxNode,
+  record: OperatorRecord,
+  inputs: readonly (Value | undefined)[],
+): readonly (HostType | undefined)[] {
+  if (record.infer === undefined || inputs.some((value) => value?.unknownShape)) return [];
+  try {
+    return record.infer(createLowerContext(node, frame.b, inputs));
+  } catch (error) {
+    if (error instanceof Decline) return [];
+    throw error;
+  }
+}
+
+interface Call extends Pick<NodeInputs, "inputs"> {
+  readonly name: string;
+  readonly attributes: ReadonlyMap<string, AttributeValue>;
+}
+
+/** The body of a function of the model in place of the node that calls it. */
+function callFunction(
+  frame: Frame,
+  { name, attributes, inputs }: Call,
+  definition: FunctionProto,
+): readonly (Value | undefined)[] {
+  const body = functionBody(definition);
+  const defaults = readAttributes(definition.attributeProto, {
+    tensor: frame.model.tensor,
+    sparseTensor: frame.model.sparseTensor,
+    graph: () => fail("L0108", "a default of a function's attribute cannot be a graph"),
+    caller: new Map(),
+  });
+  const inner: Frame = {
+    ...frame,
+    opsets: frame.model.opsetsOf(definition.opsetImport),
+    caller: new Map([...defaults, ...attributes]),
+    prefix: `${name}/`,
+    depth: frame.depth + 1,
+    declared: new Map(),
+  };
+  return importBody(inner, body, new Map(body.inputNames.map((n, i) => [n, inputs[i]])));
+}
+
+/** The branch that an If with a known condition takes. */
+function chosenBranch(
+  proto: BodyNode["proto"],
+  condition: Value | undefined,
+): GraphProto | undefined {
+  if (proto.opType !== "If" || canonicalDomain(proto.domain) !== "") return undefined;
+  if (condition?.data === undefined || condition.dtype !== "bool") return undefined;
+  const name = Number(condition.data.data[0]) === 0 ? "else_branch" : "then_branch";
+  return proto.attribute.find((attribute) => attribute.name === name)?.g;
+}
+
+function importBranch(
+  frame: Frame,
+  graph: GraphProto,
+  scope: Scope,
+): readonly (Value | undefined)[] {
+  const inner = { ...frame, depth: frame.depth + 1, declared: frame.model.declaredTypes(graph) };
+  return importBody(inner, graphBody(graph), new Map(), scope);
+}
+
+function capturedBy(node: OnnxNode, scope: Scope): readonly Value[] {
+  return [...node.attributes.values()].flatMap((attribute) =>
+    attribute.kind === "graph" ? attribute.value.captures.map((name) => lookUp(scope, name)!) : [],
+  );
+}
+
+function subgraphTemplate(frame: Frame, graph: GraphProto, scope: Scope): SubgraphTemplate {
+  const body = graphBody(graph);
+  const captures = body.captures.filter((name) => lookUp(scope, name) !== undefined);
+  const template: SubgraphTemplate = {
+    inputNames: body.inputNames,
+    outputNames: body.outputNames,
+    captures,
+    instantiate: (values) => instantiate(frame, graph, captures, values),
+  };
+  frame.model.rememberTemplate(template, graph);
+  return template;
+}
+
+function instantiate(
+  frame: Frame,
+  graph: GraphProto,
+  captures: readonly string[],
+  values: ReadonlyMap<string, Value>,
+): Graph {
+  const body = graphBody(graph);
+  const b = createGraphBuilder();
+  const inner: Frame = {
+    ...frame,
+    b,
+    depth: frame.depth + 1,
+    taken: new Set(body.inputNames),
+    declared: frame.model.declaredTypes(graph),
+  };
+  for (const name of captures) inner.taken.add(name);
+  const bindings = new Map<string, Value | undefined>();
+  for (const name of body.captures) bindings.set(name, undefined);
+  for (const name of [...captures, ...body.inputNames]) {
+    const value = values.get(name);
+    if (value === undefined) throw new InternalError(`subgraph ${graph.name} lacks "${name}"`);
+    bindings.set(name, freshValue(b, name, value));
+  }
+  const outputs = importBody(inner, body, bindings);
+  return b.finish(
+    graph.name ?? "",
+    body.outputNames.map((name, i) => ({ name, value: requireOutput(name, outputs[i]) })),
+  );
+}
+
+/** The same value as an input or constant of another graph. */
+function freshValue(b: GraphBuilder, name: string, value: Value): Value {
+  if (value.data !== undefined) return b.constant(value.data, name);
+  if (value.dims !== undefined) return b.dims(value.dims, { scalar: value.shape.length === 0 });
+  return b.input(name, value.dtype, value.unknownShape ? undefined : value.shape);
+}
+
+export function requireOutput(name: string, value: Value | undefined): Value {
+  return value ?? fail("L0105", `the output "${name}" has no value`);
+}

@@ -1,0 +1,69 @@
+/**
+ * Runs the body of a control-flow node on the host. The body is imported once for all inputs of the same
+ * types, with what it captures as constants, and then evaluated.
+ */
+import type { Graph, Value } from "../ir/graph.js";
+import type { SubgraphTemplate } from "../ir/onnx-node.js";
+import { isTensor } from "./context.js";
+import type { EvaluateContext, HostValue } from "./record.js";
+
+export interface SubgraphRunner {
+  readonly outputCount: number;
+  run(inputs: readonly HostValue[]): readonly HostValue[];
+  /** Outputs of the body for inputs of such types, without running it. */
+  outputTypes(inputs: readonly (HostValue | Value)[]): readonly Value[];
+}
+
+export function createSubgraphRunner(
+  { runGraph }: EvaluateContext,
+  template: SubgraphTemplate,
+  captured: ReadonlyMap<string, HostValue>,
+): SubgraphRunner {
+  const graphs = new Map<string, Graph>();
+  const constants = new Map<string, Value>();
+  const others = new Map<string, HostValue>();
+  for (const name of template.captures) {
+    const value = captured.get(name)!;
+    constants.set(
+      name,
+      isTensor(value) ? { ...typeOf(name, value), data: value } : typeOf(name, value),
+    );
+    if (!isTensor(value)) others.set(name, value);
+  }
+  const graphFor = (inputs: readonly (HostValue | Value)[]): Graph => {
+    const types = template.inputNames.map((name, i) => typeOf(name, inputs[i]!));
+    const key = types.map((v) => `${v.dtype}[${v.unknownShape ? "?" : v.shape}]`).join(" ");
+    const known = graphs.get(key);
+    if (known !== undefined) return known;
+    const graph = template.instantiate(
+      new Map([...constants, ...types.map((value) => [value.name, value] as const)]),
+    );
+    graphs.set(key, graph);
+    return graph;
+  };
+  return {
+    outputCount: template.outputNames.length,
+    run(inputs) {
+      const values = new Map(others);
+      template.inputNames.forEach((name, i) => values.set(name, inputs[i]!));
+      return runGraph(graphFor(inputs), values);
+    },
+    outputTypes: (inputs) => graphFor(inputs).outputs.map((output) => output.value),
+  };
+}
+
+/** Type of a value at hand, as an input of the body has it. */
+function typeOf(name: string, value: HostValue | Value): Value {
+  if ("kind" in value) {
+    const dtype = value.kind === "sequence" ? value.elementType : elementOf(value.item);
+    return { name, dtype, shape: [], unknownShape: true };
+  }
+  const { dtype, shape } = value;
+  return { name, dtype, shape };
+}
+
+function elementOf(item: HostValue | undefined): Value["dtype"] {
+  if (item === undefined) return "f32";
+  if (isTensor(item)) return item.dtype;
+  return item.kind === "sequence" ? item.elementType : elementOf(item.item);
+}
