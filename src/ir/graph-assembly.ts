@@ -1,0 +1,300 @@
+/**
+ * A graph under construction: its values and nodes, unique names, what is known about values, and the folding
+ * of what is constant. Knows no operation in particular: the methods for those are in `graph-builder.ts`.
+ */
+import type { DType } from "../numerics/dtype.js";
+import { dtypes } from "../numerics/dtype.js";
+import { elementCount, type Tensor } from "../numerics/tensor.js";
+import { fail, InternalError } from "../support/diagnostic.js";
+import { type Dim, dimProduct, dimSymbols, type DimSymbol, NeedsBinding } from "./dim.js";
+import {
+  evaluateKnown,
+  knownElements,
+  type KnownElement,
+  knownInteger,
+  type KnownValue,
+} from "./dim-values.js";
+import { evaluateOperation } from "./evaluate.js";
+import { symbolsOf } from "./graph-shapes.js";
+import type { Graph, HostOperation, Node, Operation, Origin, Value } from "./graph.js";
+
+export interface AssemblyOptions {
+  /** Fold whatever is constant, however large: for evaluation on the host. */
+  readonly foldAll?: boolean;
+}
+
+/** Results above this are folded only if the inputs are no smaller. */
+const foldElementsMax = 2 ** 24;
+/** Repeated elements and counted indices above this stay operations: they cost memory and no time. */
+const foldGeneratedMax = 4096;
+/** Larger tensors are data, not shapes. */
+const knownElementsMax = 4096;
+
+/** Values are renamed until the graph is finished. */
+type Draft = { -readonly [K in keyof Value]: Value[K] };
+
+export class GraphAssembly {
+  origins: readonly Origin[] = [];
+  readonly #options: AssemblyOptions;
+  readonly #inputs: Value[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #producers = new Map<Value, Node>();
+  readonly #names = new Map<string, Value>();
+  /** Values whose name is ours, not the model's. */
+  readonly #unnamed = new Set<Value>();
+  readonly #scalars = new Map<string, Value>();
+  /** Elements of computed values that are quotients of dims: what floats keep, since `dims` is for integers. */
+  readonly #known = new Map<Value, readonly KnownElement[]>();
+  /** Symbols that a computed value depends on, where it depends on no data. */
+  readonly #symbolic = new Map<Value, ReadonlySet<DimSymbol>>();
+  #counter = 0;
+
+  constructor(options: AssemblyOptions) {
+    this.#options = options;
+  }
+
+  input(name: string, dtype: DType, shape: readonly Dim[] | undefined): Value {
+    const known = shape === undefined ? { shape: [], unknownShape: true as const } : { shape };
+    const value = this.#value({ dtype, ...known }, name);
+    this.#inputs.push(value);
+    return value;
+  }
+
+  constant(tensor: Tensor, name?: string): Value {
+    const { dtype, shape, data } = tensor;
+    if (data.length !== elementCount(shape)) {
+      throw new InternalError(
+        `${data.length} elements do not fill the shape [${shape.join(", ")}]`,
+      );
+    }
+    if (name !== undefined || data.length !== 1)
+      return this.#value({ dtype, shape, data: tensor }, name);
+    const element = Object.is(data[0], -0) ? "-0" : String(data[0]);
+    const key = `${dtype} ${shape.length} ${element}`;
+    const known = this.#scalars.get(key) ?? this.#value({ dtype, shape, data: tensor });
+    this.#scalars.set(key, known);
+    return known;
+  }
+
+  dimsValue(dtype: DType, shape: readonly number[], elements: readonly Dim[]): Value {
+    if (elements.every((dim) => typeof dim === "number")) {
+      const data =
+        dtype === "i64"
+          ? BigInt64Array.from(elements, (dim) => BigInt(dim as number))
+          : Int32Array.from(elements as readonly number[]);
+      return this.constant({ dtype, shape, data });
+    }
+    return this.#value({ dtype, shape, dims: elements });
+  }
+
+  rename(value: Value, name: string): void {
+    if (!this.#unnamed.has(value) || value.data !== undefined || name === "") return;
+    this.#names.delete(value.name);
+    this.#take(name, value);
+    this.#unnamed.delete(value);
+  }
+
+  producer(value: Value): Node | undefined {
+    return this.#producers.get(value);
+  }
+
+  /** What a value repeats, if it is a broadcast. */
+  unbroadcast(value: Value): Value {
+    const node = this.#producers.get(value);
+    return node?.op.kind === "broadcast" ? node.inputs[0]! : value;
+  }
+
+  /** The one element that all elements of a value equal, as a value of rank 0 or of ones. */
+  uniform(value: Value): Value | undefined {
+    const source = this.unbroadcast(value);
+    if (source === value || source.shape.some((dim) => dim !== 1)) return undefined;
+    if (source.data === undefined) return undefined;
+    return this.constant({ ...source.data, shape: [] });
+  }
+
+  knownDims(value: Value): readonly Dim[] | undefined {
+    const { kind } = dtypes[value.dtype];
+    if (kind !== "int" && kind !== "uint") return undefined;
+    if (value.dims !== undefined) return value.dims;
+    if (value.data !== undefined) return Array.from(value.data.data as ArrayLike<number>, Number);
+    const known = this.#knownValue(value);
+    if (known !== undefined) return known.elements.map((element) => element.dim);
+    const symbols = this.#symbolic.get(value);
+    if (symbols === undefined || symbols.size === 0) return undefined;
+    throw new NeedsBinding(
+      [...symbols].map((symbol) => symbol.name),
+      `a value that sizes depend on is computed from it in a way that is only followed for numbers`,
+    );
+  }
+
+  /** One more operation, unless its result is known already. */
+  emit(op: Operation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
+    const folded = this.#foldConstant(op, inputs, dtype, shape);
+    if (folded !== undefined) return folded;
+    const known = this.#foldKnown(op, inputs, shape);
+    if (known !== undefined && (dtype === "i32" || dtype === "i64" || dtype === "bool")) {
+      const value = this.#settle(dtype, shape as readonly number[], known);
+      if (value !== undefined) return value;
+    }
+    const value = this.#value({ dtype, shape });
+    this.#add({ op, inputs, outputs: [value], origins: this.origins });
+    if (known !== undefined) this.#known.set(value, known);
+    this.#recordSymbols(value, op, inputs);
+    return value;
+  }
+
+  host(
+    op: HostOperation,
+    inputs: readonly Value[],
+    outputs: readonly { name: string; dtype: DType; shape?: readonly Dim[] }[],
+  ): readonly Value[] {
+    const values = outputs.map(({ name, dtype, shape }) => {
+      const known = shape === undefined ? { shape: [], unknownShape: true as const } : { shape };
+      return this.#value({ dtype, ...known }, name);
+    });
+    this.#add({ op, inputs, outputs: values, origins: this.origins });
+    return values;
+  }
+
+  finish(name: string, outputs: readonly { name: string; value: Value }[]): Graph {
+    const live = new Set<Value>(outputs.map((output) => output.value));
+    const nodes: Node[] = [];
+    for (const node of [...this.#nodes].reverse()) {
+      if (!node.outputs.some((value) => live.has(value))) continue;
+      for (const value of node.inputs) live.add(value);
+      nodes.push(node);
+    }
+    nodes.reverse();
+    const symbols = symbolsOfGraph([...this.#inputs, ...live, ...nodes.flatMap((n) => n.outputs)]);
+    return { name, symbols, inputs: [...this.#inputs], outputs: [...outputs], nodes };
+  }
+
+  #add(node: Node): void {
+    this.#nodes.push(node);
+    for (const output of node.outputs) this.#producers.set(output, node);
+  }
+
+  #value(rest: Omit<Value, "name">, name?: string): Value {
+    const value: Draft = { name: "", ...rest };
+    if (name === undefined || name === "") {
+      this.#autoName(value);
+      this.#unnamed.add(value);
+    } else this.#take(name, value);
+    return value;
+  }
+
+  #autoName(value: Draft): void {
+    do value.name = `v${this.#counter++}`;
+    while (this.#names.has(value.name));
+    this.#names.set(value.name, value);
+  }
+
+  /** A name of the model wins over one of ours. */
+  #take(name: string, value: Draft): void {
+    const holder = this.#names.get(name);
+    if (holder !== undefined && holder !== value) {
+      if (!this.#unnamed.has(holder)) fail("L0105", `the name "${name}" is defined twice`);
+      this.#autoName(holder);
+    }
+    value.name = name;
+    this.#names.set(name, value);
+  }
+
+  #foldConstant(
+    op: Operation,
+    inputs: readonly Value[],
+    dtype: DType,
+    shape: readonly Dim[],
+  ): Value | undefined {
+    if (!inputs.every((x) => x.data !== undefined)) return undefined;
+    const size = dimProduct(shape);
+    if (typeof size !== "number" || shape.some((dim) => typeof dim !== "number")) return undefined;
+    if (symbolsOf(op.kind === "slice" ? op.starts : []).size > 0) return undefined;
+    const inputSize = inputs.reduce((sum, x) => sum + x.data!.data.length, 0);
+    const generated = op.kind === "broadcast" || op.kind === "iota";
+    const max = Math.max(inputSize, generated ? foldGeneratedMax : foldElementsMax);
+    if (size > max && this.#options.foldAll !== true) return undefined;
+    const tensors = inputs.map((x) => x.data!);
+    return this.constant(evaluateOperation(op, tensors, { dtype, shape: shape as number[] }));
+  }
+
+  #foldKnown(
+    op: Operation,
+    inputs: readonly Value[],
+    shape: readonly Dim[],
+  ): readonly KnownElement[] | undefined {
+    if (!shape.every((dim) => typeof dim === "number")) return undefined;
+    const symbolic = inputs.some((x) => x.dims !== undefined || this.#known.has(x));
+    if (!symbolic) return undefined;
+    const known = inputs.map((x) => this.#knownValue(x));
+    if (known.some((x) => x === undefined)) return undefined;
+    return evaluateKnown(op, known as readonly KnownValue[], shape as number[]);
+  }
+
+  #knownValue(value: Value): KnownValue | undefined {
+    if (!value.shape.every((dim) => typeof dim === "number")) return undefined;
+    const shape = value.shape as readonly number[];
+    if (value.dims !== undefined) return { shape, elements: value.dims.map(knownInteger) };
+    const elements =
+      value.data === undefined
+        ? this.#known.get(value)
+        : value.data.data.length > knownElementsMax
+          ? undefined
+          : knownElements(value.data);
+    if (elements !== undefined) return { shape, elements };
+    const node = this.#producers.get(value);
+    if (node?.op.kind !== "broadcast" || elementCount(shape) > knownElementsMax) return undefined;
+    const source = this.#knownValue(node.inputs[0]!);
+    const repeated = source && evaluateKnown(node.op, [source], shape);
+    return repeated && { shape, elements: repeated };
+  }
+
+  /** Known integers need no operation: they become a `dims` value, known truths a constant. */
+  #settle(
+    dtype: "i32" | "i64" | "bool",
+    shape: readonly number[],
+    known: readonly KnownElement[],
+  ): Value | undefined {
+    if (dtype !== "bool")
+      return this.dimsValue(
+        dtype,
+        shape,
+        known.map((element) => element.dim),
+      );
+    if (known.some((element) => typeof element.dim !== "number")) return undefined;
+    const data = Uint8Array.from(known, (element) => (element.dim === 0 ? 0 : 1));
+    return this.constant({ dtype, shape, data });
+  }
+
+  #recordSymbols(value: Value, op: Operation, inputs: readonly Value[]): void {
+    const symbols = symbolsOf([...value.shape, ...(op.kind === "slice" ? op.starts : [])]);
+    for (const x of inputs) {
+      if (x.data !== undefined) continue;
+      const own = x.dims === undefined ? this.#symbolic.get(x) : symbolsOf(x.dims);
+      if (own === undefined) return;
+      for (const symbol of own) symbols.add(symbol);
+    }
+    this.#symbolic.set(value, symbols);
+  }
+}
+
+/** Each symbol once, in order of first use. */
+function symbolsOfGraph(values: readonly Value[]): DimSymbol[] {
+  const symbols = new Map<string, DimSymbol>();
+  for (const value of values) {
+    for (const dim of [...value.shape, ...(value.dims ?? [])]) {
+      for (const symbol of dimSymbols(dim)) {
+        const known = symbols.get(symbol.name) ?? symbol;
+        if (
+          known.min !== symbol.min ||
+          known.max !== symbol.max ||
+          known.multipleOf !== symbol.multipleOf
+        ) {
+          throw new InternalError(`two symbols are called ${symbol.name}`);
+        }
+        symbols.set(symbol.name, known);
+      }
+    }
+  }
+  return [...symbols.values()];
+}
