@@ -5,7 +5,7 @@
  *
  * A value is a JavaScript number: exact in fp32 for floats, an int32 for integers, 0 or 1 for bool.
  */
-import { byteLength, dtypes, isFloat, type DeviceDType } from "../numerics/dtype.js";
+import { byteLength, isFloat, type DeviceDType } from "../numerics/dtype.js";
 import {
   bitEncoder,
   decodeTable,
@@ -107,10 +107,14 @@ function setNibble(view: DataView, i: number, value: number): void {
 }
 
 /** Elements that lie in memory somebody else wrote: a binding. */
-export function memoryCells(label: string, dtype: DeviceDType, bytes: Uint8Array): Cells {
+export function memoryCells(
+  label: string,
+  dtype: DeviceDType,
+  elements: number,
+  bytes: Uint8Array,
+): Cells {
   const codec = codecs[dtype];
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const elements = Math.floor((bytes.byteLength * 8) / dtypes[dtype].bits);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, byteLength(dtype, elements));
   return {
     label,
     dtype,

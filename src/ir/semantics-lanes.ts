@@ -1,6 +1,6 @@
 /** Runs a lane program at one position after another, without allocating at any of them. */
-import type { LaneInstruction, LaneProgram } from "../numerics/lane.js";
-import { scalarOps } from "../numerics/scalar.js";
+import type { ArithmeticOp, LaneInstruction, LaneProgram } from "../numerics/lane.js";
+import { scalarAlgebra } from "../numerics/scalar.js";
 
 /** What the sources of a lane program read at the current position. */
 export interface LaneSources {
@@ -46,7 +46,7 @@ function step(
     case "constI":
       return () => operand;
     default: {
-      const compute: (...values: number[]) => number = scalarOps[op];
+      const compute: (...values: number[]) => number = scalarAlgebra[op as ArithmeticOp];
       if (args.length === 1) return () => compute(registers[a]!);
       if (args.length === 2) return () => compute(registers[a]!, registers[b]!);
       return () => compute(registers[a]!, registers[b]!, registers[c]!);

@@ -7,7 +7,6 @@ import { undefinedBehaviour, type Cells, type Operand } from "./cells.js";
 import {
   evaluateAffine,
   evaluateCount,
-  evaluateCount,
   evaluateCounts,
   forEachPosition,
   offsetAt,
