@@ -178,6 +178,8 @@ function encodeField({ view, offset, field, place }: FieldPlace, item: unknown, 
     case "ints": {
       const items = item as readonly never[];
       if (items.length >= tableLimit) outOfRange(place, `a list of ${items.length}`);
+      if (field.kind === "ints" && field.unsigned && items.some((i) => i < 0))
+        outOfRange(place, items);
       const first = field.kind === "ints" ? to.ints(items) : to.list(field.of, items);
       view.setUint16(offset, first, true);
       view.setUint16(offset + 2, items.length, true);
@@ -338,7 +340,10 @@ function decodeField({ view, offset, field, place }: FieldPlace, from: FieldDeco
         first: view.getUint16(offset, true),
         count: view.getUint16(offset + 2, true),
       };
-      return field.kind === "ints" ? from.ints(range, place) : from.list(field.of, range, place);
+      if (field.kind === "list") return from.list(field.of, range, place);
+      const items = from.ints(range, place);
+      if (field.unsigned && items.some((i) => i < 0)) fail("L0502", `${place} is negative`);
+      return items;
     }
     default:
       return field satisfies never;

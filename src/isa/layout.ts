@@ -51,7 +51,7 @@ export type FieldShape =
   /** Consecutive records of that kind: number of the first, and how many. */
   | { readonly kind: "list"; readonly of: StructName }
   /** Consecutive entries of the table of integers. */
-  | { readonly kind: "ints" };
+  | { readonly kind: "ints"; readonly unsigned?: true };
 
 export type Field = FieldShape & { readonly optional?: true };
 
@@ -125,6 +125,7 @@ const u8 = { kind: "uint", bits: 8 } as const;
 const u16 = { kind: "uint", bits: 16 } as const;
 const int = { kind: "int" } as const;
 const ints = { kind: "ints" } as const;
+const registers = { kind: "ints", unsigned: true } as const;
 const float = { kind: "float" } as const;
 const flag = { kind: "flag" } as const;
 const text = { kind: "string" } as const;
@@ -268,14 +269,14 @@ export const structs: { readonly [S in StructName]: StructLayout<Structs[S]> } =
     about: "one lane operation; register i is the result of operation i",
     fields: {
       op: oneOf(...Object.keys(laneOps)),
-      args: ints,
+      args: registers,
       imm: maybe(float),
       type: oneOf("f32", "i32"),
     },
   },
   lanes: {
     about: "lane program",
-    fields: { instructions: list("laneInstruction"), results: ints },
+    fields: { instructions: list("laneInstruction"), results: registers },
   },
   loop: {
     about: "head of a loop over [start, total) by step",

@@ -85,7 +85,7 @@ function randomField(field: FieldShape): fc.Arbitrary<unknown> {
     case "list":
       return fc.array(randomStruct(field.of), { maxLength: 3 });
     case "ints":
-      return fc.array(integer, { maxLength: 3 });
+      return fc.array(field.unsigned ? fc.nat(20) : integer, { maxLength: 3 });
     default:
       return field satisfies never;
   }
