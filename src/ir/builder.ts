@@ -41,8 +41,17 @@ export interface GraphBuilder {
    */
   knownDims(value: Value): readonly Dim[] | undefined;
 
-  /** Elementwise with NumPy broadcasting. `body` gets one lane per input and returns the result lane. */
-  map(dtype: DType, inputs: readonly Value[], body: (l: LaneBuilder, ...x: Lane[]) => Lane): Value;
+  /**
+   * Elementwise with NumPy broadcasting. `body` gets one lane per input and returns the result lane. With
+   * `keep` it stays an operation although its inputs are constant: codes of weights are a fraction of the
+   * numbers they stand for.
+   */
+  map(
+    dtype: DType,
+    inputs: readonly Value[],
+    body: (l: LaneBuilder, ...x: Lane[]) => Lane,
+    options?: { readonly keep?: boolean },
+  ): Value;
   /** Conversion of type as ONNX Cast defines it. */
   cast(x: Value, dtype: DType, options?: EncodeOptions): Value;
 

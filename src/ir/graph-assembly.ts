@@ -136,9 +136,20 @@ export class GraphAssembly {
       const value = this.#settle(dtype, shape as readonly number[], known);
       if (value !== undefined) return value;
     }
+    const value = this.#result(op, inputs, dtype, shape);
+    if (known !== undefined) this.#known.set(value, known);
+    return value;
+  }
+
+  /** One more operation also where its inputs are constant, unless all is evaluated here. */
+  emitKept(op: Operation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
+    if (this.#options.foldAll === true) return this.emit(op, inputs, dtype, shape);
+    return this.#result(op, inputs, dtype, shape);
+  }
+
+  #result(op: Operation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
     const value = this.#value({ dtype, shape });
     this.#add({ op, inputs, outputs: [value], origins: this.origins });
-    if (known !== undefined) this.#known.set(value, known);
     this.#recordSymbols(value, op, inputs);
     return value;
   }

@@ -73,15 +73,20 @@ class Builder implements GraphBuilder {
     return this.#graph.knownDims(value);
   }
 
-  map(dtype: DType, inputs: readonly Value[], body: (l: LaneBuilder, ...x: Lane[]) => Lane): Value {
-    return this.#map(dtype, inputs, body);
+  map(
+    dtype: DType,
+    inputs: readonly Value[],
+    body: (l: LaneBuilder, ...x: Lane[]) => Lane,
+    options: { readonly keep?: boolean } = {},
+  ): Value {
+    return this.#map(dtype, inputs, body, options);
   }
 
   #map(
     dtype: DType,
     inputs: readonly Value[],
     body: (l: LaneBuilder, ...x: Lane[]) => Lane,
-    encode?: EncodeOptions,
+    { keep = false, encode }: { readonly keep?: boolean; readonly encode?: EncodeOptions } = {},
   ): Value {
     const shape = this.broadcastShape(...inputs);
     const wide = mapWidths([dtype, ...inputs.map((x) => x.dtype)]).integer !== "i32";
@@ -98,15 +103,11 @@ class Builder implements GraphBuilder {
     const own = shapes.broadcastShapes(used.map((x) => x.shape));
     const [only] = program.instructions;
     const copies = program.instructions.length === 1 && only!.op === "input";
-    const value =
-      copies && used[0]!.dtype === dtype
-        ? used[0]!
-        : this.#graph.emit(
-            { kind: "map", program, ...(encode === undefined ? {} : { encode }) },
-            used,
-            dtype,
-            own,
-          );
+    if (copies && used[0]!.dtype === dtype) return this.broadcast(used[0]!, shape);
+    const op = { kind: "map", program, ...(encode === undefined ? {} : { encode }) } as const;
+    const value = keep
+      ? this.#graph.emitKept(op, used, dtype, own)
+      : this.#graph.emit(op, used, dtype, own);
     return this.broadcast(value, shape);
   }
 
@@ -120,7 +121,9 @@ class Builder implements GraphBuilder {
     }
     const special = options?.saturate === false || options?.roundMode !== undefined;
     const encode = special && dtypes[dtype].bits <= 8 ? options : undefined;
-    return this.#map(dtype, [x], (l, lane) => castLane(l, lane!, x.dtype, dtype), encode);
+    return this.#map(dtype, [x], (l, lane) => castLane(l, lane!, x.dtype, dtype), {
+      ...(encode === undefined ? {} : { encode }),
+    });
   }
 
   reduce(

@@ -63,15 +63,19 @@ export function swish(l: LaneBuilder, x: Lane, alpha: number): Lane {
 }
 
 /** Between 0 and 1: alpha x + beta, cut. */
-function hardSigmoid(l: LaneBuilder, x: Lane, alpha: number, beta: number): Lane {
+export function hardSigmoid(l: LaneBuilder, x: Lane, alpha: number, beta: number): Lane {
   const line = l.add(l.mul(x, l.constF(alpha)), l.constF(beta));
   return atMost(l, atLeast(l, line, l.constF(0)), l.constF(1));
 }
 
 /** alpha (e^x - 1) below zero. */
-function elu(l: LaneBuilder, x: Lane, alpha: number): Lane {
+export function elu(l: LaneBuilder, x: Lane, alpha: number): Lane {
   const zero = l.constF(0);
   return l.select(l.lt(x, zero), l.mul(l.sub(l.exp(x), l.constF(1)), l.constF(alpha)), x);
+}
+
+export function leakyRelu(l: LaneBuilder, x: Lane, alpha: number): Lane {
+  return l.select(l.lt(x, l.constF(0)), l.mul(x, l.constF(alpha)), x);
 }
 
 function selu(l: LaneBuilder, x: Lane, alpha: number, gamma: number): Lane {
@@ -129,9 +133,7 @@ export function lowerGelu(c: LowerContext): Value {
 
 export const activationOperators: readonly OperatorRecord[] = [
   unary("Relu", 1, (l, x) => atLeast(l, x, constLike(l, x, 0))),
-  unary("LeakyRelu", 1, (l, x, c) =>
-    l.select(l.lt(x, l.constF(0)), l.mul(x, l.constF(c.float("alpha", 0.01))), x),
-  ),
+  unary("LeakyRelu", 1, (l, x, c) => leakyRelu(l, x, c.float("alpha", 0.01))),
   operator("PRelu", { since: 1, until: 6 }, lowerOldPRelu),
   operator("PRelu", 7, (c) => lowerPRelu(c, c.input(1))),
   unary("ThresholdedRelu", 10, (l, x, c) =>
@@ -157,4 +159,7 @@ export const activationOperators: readonly OperatorRecord[] = [
   unary("Mish", 18, mish),
   unary("Swish", 24, (l, x, c) => swish(l, x, c.float("alpha", 1))),
   operator("Gelu", 20, lowerGelu),
+  operator("SwiGLU", 28, (c) =>
+    mapLike(c, (l, gate, x) => l.mul(swish(l, gate!, c.float("alpha", 1)), x!), c.input(1)),
+  ),
 ];

@@ -92,8 +92,8 @@ export interface IntegerOperand {
 
 /** The exact i32 product of (x - its zero point) and (w - its zero point). */
 export function integerProduct(b: GraphBuilder, x: IntegerOperand, w: IntegerOperand): Value {
-  const left = scalarZero(b, x.zero);
-  const right = scalarZero(b, w.zero);
+  const left = zeroPoint(b, x.zero);
+  const right = zeroPoint(b, w.zero);
   const vectorFits = right === undefined || right.shape.length === 0 || w.value.shape.length === 2;
   const xValue =
     left === undefined || left.shape.length === 0 ? x.value : centre(b, x.value, left, 1);
@@ -104,14 +104,16 @@ export function integerProduct(b: GraphBuilder, x: IntegerOperand, w: IntegerOpe
   return matrixProduct(b, xValue, wValue, { zeros });
 }
 
-/** A zero point of one element without dims; undefined if there is none or it is known to be 0. */
-function scalarZero(b: GraphBuilder, zero: Value | undefined): Value | undefined {
-  if (zero === undefined) return undefined;
-  if (zero.data !== undefined && (zero.data.data as ArrayLike<unknown>).length > 0) {
-    const elements = Array.from(zero.data.data as ArrayLike<number>);
-    if (elements.every((element) => Number(element) === 0)) return undefined;
-  }
+/** A zero point, without dims if it has one element; undefined if there is none or it is known to be 0. */
+export function zeroPoint(b: GraphBuilder, zero: Value | undefined): Value | undefined {
+  if (zero === undefined || isKnownZero(zero)) return undefined;
   return zero.shape.every((dim) => dim === 1) ? b.reshape(zero, []) : zero;
+}
+
+export function isKnownZero({ data }: Value): boolean {
+  return (
+    data !== undefined && Array.from(data.data as ArrayLike<number>).every((x) => Number(x) === 0)
+  );
 }
 
 /** x - zero in i32; a vector lies along the axis that has `after` more axes behind it. */

@@ -6,7 +6,7 @@
  * multiplication by a factor that was computed before, rounding half to even, the zero point, saturation.
  */
 import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
-import { dimCeilDiv, dimEquals, dimExactDiv } from "../ir/dim.js";
+import { dimCeilDiv, dimEquals, dimExactDiv, dimMul } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import { type DType, isFloat } from "../numerics/dtype.js";
 import {
@@ -18,7 +18,7 @@ import {
   range,
   saturate,
 } from "./helpers.js";
-import { integerProduct } from "./product.js";
+import { integerProduct, isKnownZero } from "./product.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
 /** The fp32 value nearest to a code: rounded half to even, moved by the zero point, saturated. */
@@ -34,10 +34,7 @@ export function encodeLane(
 
 /** A zero point as fp32; undefined where it is absent or known to be 0 everywhere. */
 export function zeroAsFloat(b: GraphBuilder, zero: Value | undefined): Value | undefined {
-  if (zero === undefined || isFloat(zero.dtype)) return undefined;
-  const codes = zero.data?.data as ArrayLike<number | bigint> | undefined;
-  if (codes !== undefined && Array.from(codes).every((code) => Number(code) === 0))
-    return undefined;
+  if (zero === undefined || isFloat(zero.dtype) || isKnownZero(zero)) return undefined;
   return b.cast(zero, "f32");
 }
 
@@ -61,8 +58,8 @@ export function scaleFactor(b: GraphBuilder, left: Value, right: Value, result: 
   return b.map("f32", [left, right, result], (l, x, w, y) => l.div(l.mul(x!, w!), y!));
 }
 
-/** The tensor and its scales and zero points, shaped so that broadcasting pairs them. */
-interface Paired {
+/** A tensor with its scales and zero points, shaped so that broadcasting pairs them. */
+export interface Paired {
   readonly x: Value;
   readonly scale: Value;
   readonly zero: Value | undefined;
@@ -70,29 +67,43 @@ interface Paired {
 
 /** Scalar: for the whole tensor. Vector: along `axis`. Same rank: one for each block along `axis`. */
 function pair(c: LowerContext): Paired {
-  const { b } = c;
   const [x, scale, zero] = [c.input(0), c.input(1), c.inputs[2]];
   const rank = x.shape.length;
-  const blockSize = c.int("block_size", 0);
-  const each = (view: (parameter: Value) => Value): Paired => ({
-    x,
-    scale: view(scale),
-    zero: zero === undefined ? undefined : view(zero),
-  });
-  if (scale.shape.every((dim) => dim === 1)) return each((p) => b.reshape(p, []));
+  if (scale.shape.every((dim) => dim === 1)) {
+    const view = (p: Value) => c.b.reshape(p, []);
+    return { x, scale: view(scale), zero: zero === undefined ? undefined : view(zero) };
+  }
   const axis = c.axis(c.int("axis", 1), rank);
-  if (blockSize === 0) return each((p) => alongAxis(b, p, axis, rank));
+  const blockSize = c.int("block_size", 0);
+  if (blockSize !== 0) return pairBlocks(c, { x, scale, zero }, { axis, blockSize });
+  const view = (p: Value) => alongAxis(c.b, p, axis, rank);
+  return { x, scale: view(scale), zero: zero === undefined ? undefined : view(zero) };
+}
+
+export interface Blocks {
+  readonly axis: number;
+  readonly blockSize: number;
+}
+
+/** One scale for each block along the axis: the blocks become an axis, or the scales are repeated. */
+export function pairBlocks(c: LowerContext, given: Paired, { axis, blockSize }: Blocks): Paired {
+  const { b } = c;
+  const { x } = given;
+  const each = (view: (p: Value) => Value): Paired => ({
+    x,
+    scale: view(given.scale),
+    zero: given.zero === undefined ? undefined : view(given.zero),
+  });
   const extent = x.shape[axis]!;
-  const blocks = scale.shape[axis]!;
-  if (!dimEquals(blocks, dimCeilDiv(extent, blockSize))) {
+  if (!dimEquals(given.scale.shape[axis]!, dimCeilDiv(extent, blockSize))) {
     c.invalid("L0201", `the scales have not one element for each block of ${blockSize}`);
   }
   const whole = dimExactDiv(extent, blockSize);
-  if (whole !== undefined) {
-    const shape = [...x.shape.slice(0, axis), whole, blockSize, ...x.shape.slice(axis + 1)];
-    return { ...each((p) => b.unsqueeze(p, [axis + 1])), x: b.reshape(x, shape) };
+  if (whole === undefined) {
+    return each((p) => repeatBlocks(b, p, { axis, blockSize, shape: x.shape }));
   }
-  return each((p) => repeatBlocks(b, p, { axis, blockSize, shape: x.shape }));
+  const shape = [...x.shape.slice(0, axis), whole, blockSize, ...x.shape.slice(axis + 1)];
+  return { ...each((p) => b.unsqueeze(p, [axis + 1])), x: b.reshape(x, shape) };
 }
 
 /** Every element of a parameter `blockSize` times along the axis, the last block cut. */
@@ -102,7 +113,7 @@ function repeatBlocks(
   form: { readonly axis: number; readonly blockSize: number; readonly shape: Value["shape"] },
 ): Value {
   const { axis, blockSize, shape } = form;
-  const blocks = parameter.shape[axis]! as number;
+  const blocks = parameter.shape[axis]!;
   const spread = b.unsqueeze(parameter, [axis + 1]);
   const repeated = b.broadcast(
     spread,
@@ -110,7 +121,7 @@ function repeatBlocks(
   );
   const flat = b.reshape(
     repeated,
-    parameter.shape.map((dim, i) => (i === axis ? blocks * blockSize : dim)),
+    parameter.shape.map((dim, i) => (i === axis ? dimMul(blocks, blockSize) : dim)),
   );
   return b.sliceAxis(flat, axis, 0, shape[axis]!);
 }
@@ -139,7 +150,7 @@ function lowerDequantize(c: LowerContext): Value {
   return c.b.reshape(dequantize(c.b, x, scale, zero, dtype), c.input(0).shape);
 }
 
-/** (x - zero) * scale, the difference in integers. */
+/** (x - zero) * scale, the difference in integers. Constants stay codes. */
 export function dequantize(
   b: GraphBuilder,
   x: Value,
@@ -147,10 +158,11 @@ export function dequantize(
   zero: Value | undefined,
   dtype: DType,
 ): Value {
-  if (isFloat(x.dtype) || zeroAsFloat(b, zero) === undefined) {
-    return b.map(dtype, [x, scale], (l, q, s) => l.mul(asFloat(l, q!), s!));
+  const keep = { keep: true };
+  if (isFloat(x.dtype) || zero === undefined || isKnownZero(zero)) {
+    return b.map(dtype, [x, scale], (l, q, s) => l.mul(asFloat(l, q!), s!), keep);
   }
-  return b.map(dtype, [x, scale, zero!], (l, q, s, z) => l.mul(l.toF(l.subI(q!, z!)), s!));
+  return b.map(dtype, [x, scale, zero], (l, q, s, z) => l.mul(l.toF(l.subI(q!, z!)), s!), keep);
 }
 
 export interface DynamicCodes {

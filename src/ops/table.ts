@@ -7,8 +7,29 @@ import { elementwiseOperators } from "./elementwise.js";
 import { logicOperators } from "./logic.js";
 import { normalizationOperators } from "./normalization.js";
 import { quantizationOperators } from "./quantization.js";
+import { quantizedConvOperators } from "./quantized-conv.js";
+import { contribNormOperators } from "./contrib-norms.js";
+import { contribMathOperators } from "./contrib-math.js";
+import { contribQuantizedOperators } from "./contrib-quantized.js";
+import { weightOnlyOperators } from "./weight-only.js";
+import { attentionOperators } from "./attention.js";
+import { rotaryOperators } from "./rotary.js";
 import type { OperatorRecord } from "./record.js";
 import { reductionOperators } from "./reductions.js";
+import { shapeOperators } from "./shape.js";
+import { movementOperators } from "./movement.js";
+import { slicingOperators } from "./slicing.js";
+import { paddingOperators } from "./padding.js";
+import { resizeOperators } from "./resize.js";
+import { samplingOperators } from "./sampling.js";
+import { contractionOperators } from "./contraction.js";
+import { einsumOperators } from "./einsum.js";
+import { convolutionOperators } from "./convolution.js";
+import { convTransposeOperators } from "./conv-transpose.js";
+import { poolingOperators } from "./pooling.js";
+import { regionOperators } from "./regions.js";
+import { gatherOperators } from "./gather.js";
+import { selectionOperators } from "./selection.js";
 import { softmaxOperators } from "./softmax.js";
 
 export const operators: readonly OperatorRecord[] = [
@@ -21,6 +42,27 @@ export const operators: readonly OperatorRecord[] = [
   ...castOperators,
   ...quantizationOperators,
   ...controlFlowOperators,
+  ...quantizedConvOperators,
+  ...contribNormOperators,
+  ...contribMathOperators,
+  ...contribQuantizedOperators,
+  ...weightOnlyOperators,
+  ...attentionOperators,
+  ...rotaryOperators,
+  ...shapeOperators,
+  ...movementOperators,
+  ...slicingOperators,
+  ...paddingOperators,
+  ...resizeOperators,
+  ...samplingOperators,
+  ...contractionOperators,
+  ...einsumOperators,
+  ...convolutionOperators,
+  ...convTransposeOperators,
+  ...poolingOperators,
+  ...regionOperators,
+  ...gatherOperators,
+  ...selectionOperators,
 ];
 
 /** Records of each `domain:name`, none of whose version ranges overlap. */

@@ -1,0 +1,125 @@
+/** ONNX's Attention (opset 23 on). The computation is in `attention-core.ts`, com.microsoft's forms in `contrib-attention.ts`. */
+import { type Dim, dimExactDiv, dimText, staticDim } from "../ir/dim.js";
+import type { Value } from "../ir/graph.js";
+import {
+  attend,
+  byBatch,
+  causalStep,
+  type HeadCounts,
+  headsFirst,
+  joinHeads,
+  joinScores,
+  keyCountStep,
+  type Labelled,
+  maskStep,
+  type ScoreStep,
+  splitKeys,
+  splitQuery,
+} from "./attention-core.js";
+import { operatorOfMany } from "./helpers.js";
+import type { LowerContext, OperatorRecord } from "./record.js";
+
+/** Inputs: Q, K, V, mask, past keys, past values, number of keys that are no padding. */
+function lowerAttention(c: LowerContext): readonly (Value | undefined)[] {
+  const { b } = c;
+  const q = c.input(0);
+  const heads = headCounts(c);
+  const features = featuresOf(c, q, heads.queries);
+  const query = splitQuery(b, q, heads, features);
+  const key = withPast(c, splitKeys(b, c.input(1), heads.keys, features, "d"), c.inputs[4]);
+  const valueFeatures = featuresOf(c, c.input(2), heads.keys);
+  const value = withPast(c, splitKeys(b, c.input(2), heads.keys, valueFeatures, "e"), c.inputs[5]);
+  const form = {
+    dtype: q.dtype,
+    query,
+    key,
+    value,
+    scale: c.float("scale") ?? 1 / Math.sqrt(staticDim(features, "scores are scaled by it")),
+    softcap: c.float("softcap", 0),
+    masks: masksOf(c, heads, query, key),
+  };
+  const attention = attend(b, form);
+  const scores = [attention.scaled, attention.capped, attention.masked];
+  const mode = c.int("qk_matmul_output_mode", 0);
+  return [
+    joinHeads(b, attention.result, q.shape.length === 3),
+    c.wantsOutput(1) ? headsFirst(b, key) : undefined,
+    c.wantsOutput(2) ? headsFirst(b, value) : undefined,
+    c.wantsOutput(3)
+      ? joinScores(b, scores[mode] ?? attention.probabilities(), q.dtype)
+      : undefined,
+  ].slice(0, c.outputCount);
+}
+
+function headCounts(c: LowerContext): HeadCounts {
+  const of = (input: number, name: string): number => {
+    const x = c.input(input);
+    if (x.shape.length === 4) return staticDim(x.shape[1]!, "it is a number of heads");
+    return c.int(name) ?? c.invalid("L0108", `${name} is missing`);
+  };
+  const counts = { queries: of(0, "q_num_heads"), keys: of(1, "kv_num_heads") };
+  if (counts.queries % counts.keys !== 0) {
+    c.invalid("L0201", `${counts.queries} heads of queries cannot share ${counts.keys} of keys`);
+  }
+  return counts;
+}
+
+/** Features of one head of a tensor [n, heads, t, features] or [n, t, heads * features]. */
+function featuresOf(c: LowerContext, x: Value, heads: number): Dim {
+  const last = x.shape.at(-1)!;
+  if (x.shape.length === 4) return last;
+  return (
+    dimExactDiv(last, heads) ??
+    c.invalid("L0201", `${dimText(last)} features cannot be split over ${heads} heads`)
+  );
+}
+
+/** Keys or values after those of the past [n, h, t, features]. */
+function withPast(c: LowerContext, now: Labelled, past: Value | undefined): Labelled {
+  if (past === undefined) return now;
+  const value = c.b.concat([past, headsFirst(c.b, now)], 2);
+  return { value, labels: `nht${now.labels.at(-1)!}` };
+}
+
+function masksOf(
+  c: LowerContext,
+  heads: HeadCounts,
+  query: Labelled,
+  key: Labelled,
+): readonly ScoreStep[] {
+  const { b } = c;
+  const keys = key.value.shape[key.labels.indexOf("t")]!;
+  const queries = query.value.shape[query.labels.indexOf("s")]!;
+  const [mask, past, count] = [c.inputs[3], c.inputs[4], c.inputs[6]];
+  const steps: ScoreStep[] = [];
+  if (mask !== undefined) steps.push(maskStep(b, padMask(c, mask, keys), heads));
+  if (c.int("is_causal", 0) !== 0) {
+    const before =
+      past === undefined && count !== undefined
+        ? b.map("i32", [byBatch(b, count), scalar(c, queries)], (l, n, s) => l.subI(n!, s!))
+        : scalar(c, past?.shape[2] ?? 0);
+    steps.push(causalStep(b, { queries, keys, offset: before }));
+  }
+  if (count !== undefined) steps.push(keyCountStep(b, keys, byBatch(b, count)));
+  return steps;
+}
+
+/** A mask over fewer keys than there are takes the others out. */
+function padMask(c: LowerContext, mask: Value, keys: Dim): Value {
+  const last = mask.shape.length - 1;
+  const extent = mask.shape[last]!;
+  if (extent === 1 || typeof extent !== "number" || typeof keys !== "number" || extent >= keys) {
+    return mask;
+  }
+  const none = mask.shape.map(() => 0);
+  const high = none.map((_, axis) => (axis === last ? keys - extent : 0));
+  return c.b.pad(mask, none, high, mask.dtype === "bool" ? 0 : -Infinity);
+}
+
+function scalar(c: LowerContext, dim: Dim): Value {
+  return c.b.cast(c.b.dims([dim], { scalar: true }), "i32");
+}
+
+export const attentionOperators: readonly OperatorRecord[] = [
+  operatorOfMany("Attention", 23, lowerAttention),
+];
