@@ -1,8 +1,8 @@
 /** Where the result of a load goes: to the member itself, to all along a spatial loop, to a neighbour. */
 import { undefinedBehaviour, type Cells } from "../../ir/cells.js";
+import { groupAlong, neighbourOf, type Company } from "../../ir/plain-order.js";
 import type { Delivery } from "../../ir/tile.js";
 import type { Machine, Member } from "./machine.js";
-import type { Company } from "./issue.js";
 import { publish, type Ring, type Slot } from "./rings.js";
 import { withPlace } from "./place.js";
 import type { InstructionStep } from "./steps.js";
@@ -19,7 +19,11 @@ export interface Delivered {
   finish(): void;
 }
 
-export function receivers(machine: Machine, step: InstructionStep, company: Company): Delivered {
+export function receivers(
+  machine: Machine,
+  step: InstructionStep,
+  company: Company<Member>,
+): Delivered {
   const { body } = step.instruction;
   const delivery = body.op === "load" ? body.delivery : undefined;
   switch (delivery?.kind) {
@@ -48,20 +52,16 @@ function groupsAlong(
   machine: Machine,
   step: InstructionStep,
   loop: number,
-  { present, active }: Company,
+  { present, active }: Company<Member>,
 ): Map<Member, readonly Member[]> {
-  const over = machine.spatialLoops.get(loop);
+  const head = machine.spatialLoops.get(loop);
   const groups = new Map<Member, readonly Member[]>();
   for (const member of active) {
     const group = withPlace(machine, member, step, () => {
-      if (over === undefined || !member.trips.has(loop)) {
+      if (head === undefined || !member.trips.has(loop)) {
         return undefinedBehaviour(`loop ${loop} is no spatial loop around the instruction`);
       }
-      const others = present.filter(
-        (other) =>
-          over === "members" ||
-          (over === "rows" ? other.column === member.column : other.row === member.row),
-      );
+      const others = groupAlong(head.over, member, present);
       const absent = others.find((other) => !active.includes(other));
       if (absent !== undefined) {
         undefinedBehaviour(`member ${absent.row}, ${absent.column} is not there for a remote push`);
@@ -115,19 +115,12 @@ function multicast(
 function toNeighbour(
   { members, program: { grid, queues } }: Machine,
   { instruction: { body } }: InstructionStep,
-  { axis, by, wrap }: Extract<Delivery, { readonly kind: "neighbour" }>,
+  delivery: Extract<Delivery, { readonly kind: "neighbour" }>,
 ): Delivered {
-  const neighbour = ({ row, column }: Member): Member | undefined => {
-    const size = axis === "rows" ? grid.rows : grid.columns;
-    const to = (axis === "rows" ? row : column) + by;
-    if (!wrap && (to < 0 || to >= size)) return undefined;
-    const at = (to + size) % size;
-    return axis === "rows" ? members[at * grid.columns + column] : members[row * grid.columns + at];
-  };
   return {
     ...toSelf,
     cells(member, take) {
-      const to = neighbour(member);
+      const to = neighbourOf(delivery, member, members, grid);
       if (to !== undefined) return take(to).cells;
       const { name, dtype, elements } = queues[body.op === "load" ? body.dest.queue : 0]!;
       return nowhere(name, dtype, elements);

@@ -6,6 +6,7 @@ import { executeLoad, type TransferResult } from "../../ir/semantics-load.js";
 import { executeMma } from "../../ir/semantics-mma.js";
 import { executeStore } from "../../ir/semantics-store.js";
 import { executeVec } from "../../ir/semantics-vec.js";
+import type { Company } from "../../ir/plain-order.js";
 import { evaluateAffine } from "../../ir/semantics.js";
 import type { LoadBody, MmaBody, StoreBody, VecBody } from "../../ir/tile.js";
 import type { Condition, SlotDest, SlotSource } from "../../isa/program.js";
@@ -25,13 +26,7 @@ import {
 } from "./rings.js";
 import type { InstructionStep } from "./steps.js";
 
-/** The members that are inside all spatial loops around an instruction, and those that run it now. */
-export interface Company {
-  readonly present: readonly Member[];
-  readonly active: readonly Member[];
-}
-
-export function issue(machine: Machine, step: InstructionStep, company: Company): void {
+export function issue(machine: Machine, step: InstructionStep, company: Company<Member>): void {
   const delivered = receivers(machine, step, company);
   const turns = company.active.map((member) => {
     const place = <T>(act: () => T): T => withPlace(machine, member, step, act);

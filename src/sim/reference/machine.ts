@@ -1,6 +1,6 @@
 /** The state of the simulated device while one program runs: its members, their queues, where each of them stands. */
 import { memoryCells, undefinedBehaviour, type Cells } from "../../ir/cells.js";
-import type { Environment, Trip } from "../../ir/semantics.js";
+import { createMembers, type Member as PlainMember } from "../../ir/plain-order.js";
 import type { LoopHead } from "../../ir/tile.js";
 import { byteLength } from "../../numerics/dtype.js";
 import type { EngineRef, Program } from "../../isa/program.js";
@@ -8,14 +8,13 @@ import { deviceBytes, type Launch } from "../engine.js";
 import { checkOverlap, createGuard, type Guard } from "./guard.js";
 import { createOrder, type Order } from "./order.js";
 import { createRing, engineText, type Ring } from "./rings.js";
-import { spatialLoopsOf } from "./steps.js";
+import type { Steps } from "./steps.js";
 
 export interface Machine {
   readonly program: Program;
   readonly members: readonly Member[];
   readonly bindings: readonly Cells[];
-  /** What each spatial loop runs over, by id. */
-  readonly spatialLoops: ReadonlyMap<number, LoopHead["over"]>;
+  readonly spatialLoops: ReadonlyMap<number, LoopHead>;
   readonly order: Order;
   readonly guard: Guard;
   actorOf(member: Member, engine: EngineRef): number;
@@ -23,31 +22,23 @@ export interface Machine {
   readonly faults: Set<number>;
 }
 
-export interface Member extends Environment {
-  readonly number: number;
-  readonly row: number;
-  readonly column: number;
-  readonly trips: Map<number, Trip>;
+export interface Member extends PlainMember {
   readonly rings: readonly Ring[];
 }
 
-export function createMachine(program: Program, engines: EngineSet, launch: Launch): Machine {
+export function createMachine(program: Program, steps: Steps, launch: Launch): Machine {
+  const engines = [...new Set(steps.instructions.map(({ engine }) => engineText(engine)))];
   const { rows, columns } = program.grid;
-  const count = rows * columns;
-  const order = createOrder(count * engines.length);
-  const members = Array.from({ length: count }, (_, number) => ({
-    number,
-    row: Math.floor(number / columns),
-    column: number % columns,
-    scalars: launch.scalars,
-    trips: new Map<number, Trip>(),
+  const order = createOrder(rows * columns * engines.length);
+  const members = createMembers(program.grid, launch.scalars).map((member) => ({
+    ...member,
     rings: program.queues.map((queue) => createRing(queue, order.newClock)),
   }));
   return {
     program,
     members,
     bindings: bindMemory(program, launch),
-    spatialLoops: spatialLoopsOf(program.body),
+    spatialLoops: steps.spatialLoops,
     order,
     guard: createGuard(program.bindings, order),
     actorOf: (member, engine) =>
@@ -55,9 +46,6 @@ export function createMachine(program: Program, engines: EngineSet, launch: Laun
     faults: new Set(),
   };
 }
-
-/** Names of all engines and channels that a program uses. */
-export type EngineSet = readonly string[];
 
 function bindMemory(program: Program, launch: Launch): Cells[] {
   if (launch.bindings.length !== program.bindings.length) {

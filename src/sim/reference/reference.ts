@@ -2,13 +2,14 @@
  * The reference simulator: executes a program in plain order, as obviously as possible. It is the definition that the
  * JIT is checked against, and stops hard (L0504) on anything that the instruction set leaves undefined.
  */
-import { engineOf, type Program, type ProgramNode } from "../../isa/program.js";
+import { walkPlainOrder } from "../../ir/plain-order.js";
+import type { Program } from "../../isa/program.js";
 import type { Engine, Launch, LaunchResult } from "../engine.js";
-import { createMachine, type EngineSet } from "./machine.js";
+import { issue } from "./issue.js";
+import { createMachine } from "./machine.js";
 import { withPlace } from "./place.js";
-import { checkDrained, engineText } from "./rings.js";
-import { instructionsOf, stepsOf } from "./steps.js";
-import { walk } from "./walk.js";
+import { checkDrained } from "./rings.js";
+import { stepsOf } from "./steps.js";
 
 export function createReferenceEngine(): Engine {
   return {
@@ -19,28 +20,25 @@ export function createReferenceEngine(): Engine {
 
 export function runReference(program: Program, launch: Launch): LaunchResult {
   const steps = stepsOf(program.body);
-  const machine = createMachine(program, enginesOf(program.body), launch);
-  walk(machine, steps);
+  const machine = createMachine(program, steps, launch);
+  walkPlainOrder(steps.nodes, {
+    grid: program.grid,
+    members: machine.members,
+    visit(step, company) {
+      if (step.kind === "barrier") machine.order.barrier();
+      else issue(machine, step, company);
+    },
+    place: (member, act) => withPlace(machine, member, undefined, act),
+  });
   for (const member of machine.members) {
     withPlace(machine, member, undefined, () => member.rings.forEach(checkDrained));
   }
-  const instructions = instructionsOf(steps);
   const faults = [...machine.faults].sort((a, b) => a - b);
   return {
     faults: faults.map((number) => ({
       kind: "index-out-of-range",
       instruction: number,
-      role: instructions[number]!.instruction.role,
+      role: steps.instructions[number]!.instruction.role,
     })),
   };
-}
-
-function enginesOf(body: readonly ProgramNode[]): EngineSet {
-  const names = new Set<string>();
-  const visit = (node: ProgramNode): void => {
-    if (node.kind === "loop") node.body.forEach(visit);
-    if (node.kind === "instruction") names.add(engineText(engineOf(node.instruction)));
-  };
-  body.forEach(visit);
-  return [...names];
 }

@@ -1,23 +1,10 @@
-/** A program prepared for walking: instructions numbered, stages resolved to shifts per loop. */
+/** A program prepared for walking: instructions numbered, stages resolved to how late a node runs. */
 import { undefinedBehaviour } from "../../ir/cells.js";
+import type { PlainNode } from "../../ir/plain-order.js";
 import type { LoopHead } from "../../ir/tile.js";
 import { engineOf, type EngineRef, type Instruction, type ProgramNode } from "../../isa/program.js";
 
-export type Step = LoopStep | InstructionStep | { readonly kind: "barrier" };
-
-export interface LoopStep {
-  readonly kind: "loop";
-  readonly head: LoopHead;
-  readonly body: readonly StagedStep[];
-  /** How many trips late the latest step runs. */
-  readonly stages: number;
-}
-
-/** Runs `by` trips of the loop that it stands in late. */
-export interface StagedStep {
-  readonly step: Step;
-  readonly by: number;
-}
+export type Step = InstructionStep | { readonly kind: "barrier" };
 
 export interface InstructionStep {
   readonly kind: "instruction";
@@ -26,37 +13,55 @@ export interface InstructionStep {
   readonly engine: EngineRef;
 }
 
-export function stepsOf(body: readonly ProgramNode[]): Step[] {
-  let count = 0;
-  const convert = (node: ProgramNode, isRepeated: boolean): Step => {
+export interface Steps {
+  readonly nodes: readonly PlainNode<Step>[];
+  readonly instructions: readonly InstructionStep[];
+  /** By id. */
+  readonly spatialLoops: ReadonlyMap<number, LoopHead>;
+}
+
+export function stepsOf(body: readonly ProgramNode[]): Steps {
+  const instructions: InstructionStep[] = [];
+  const spatialLoops = new Map<number, LoopHead>();
+  const convert = (node: ProgramNode, isRepeated: boolean): PlainNode<Step> => {
     switch (node.kind) {
       case "loop": {
         const { head } = node;
         const isTemporal = head.over === "time";
-        if (isRepeated && !isTemporal) {
-          undefinedBehaviour(`spatial loop ${head.name} stands in a temporal loop`);
-        }
-        const steps = node.body.map((child) => ({
-          step: convert(child, isRepeated || isTemporal),
+        if (!isTemporal) spatialLoops.set(head.id, head);
+        checkNesting(node, isRepeated);
+        const children = node.body.map((child) => ({
+          node: convert(child, isRepeated || isTemporal),
           by: stageOf(child, head.id),
         }));
-        const stages = Math.max(0, ...steps.map(({ by }) => by));
-        if (stages > 0 && !isTemporal) undefinedBehaviour(`spatial loop ${head.name} has stages`);
-        return { kind: "loop", head, body: steps, stages };
+        return { kind: "loop", head, body: children };
       }
       case "instruction": {
         const { instruction } = node;
-        const engine = engineOf(instruction);
-        return { kind: "instruction", instruction, number: count++, engine };
+        const number = instructions.length;
+        const leaf = { ...node, number, engine: engineOf(instruction) };
+        instructions.push(leaf);
+        return { kind: "leaf", leaf };
       }
       case "barrier":
-        return node;
+        return { kind: "leaf", leaf: node };
       default:
         return node satisfies never;
     }
   };
-  return body.map((node) => convert(node, false));
+  return { nodes: body.map((node) => convert(node, false)), instructions, spatialLoops };
 }
+
+function checkNesting(node: LoopNode, isRepeated: boolean): void {
+  const { over, name, id } = node.head;
+  if (over === "time") return;
+  if (isRepeated) undefinedBehaviour(`spatial loop ${name} stands in a temporal loop`);
+  if (node.body.some((child) => stageOf(child, id) !== 0)) {
+    undefinedBehaviour(`spatial loop ${name} has stages`);
+  }
+}
+
+type LoopNode = Extract<ProgramNode, { readonly kind: "loop" }>;
 
 /** The stage of a node in a loop around it; all instructions of an inner loop have the same. */
 function stageOf(node: ProgramNode, loop: number): number {
@@ -70,22 +75,4 @@ function stageOf(node: ProgramNode, loop: number): number {
     undefinedBehaviour(`the instructions of loop ${node.head.name} are in different stages`);
   }
   return stages[0] ?? 0;
-}
-
-export function instructionsOf(steps: readonly Step[]): InstructionStep[] {
-  return steps.flatMap((step) => {
-    if (step.kind === "loop") return instructionsOf(step.body.map((staged) => staged.step));
-    return step.kind === "instruction" ? [step] : [];
-  });
-}
-
-/** What each spatial loop of a program runs over, by id. */
-export function spatialLoopsOf(body: readonly ProgramNode[]): Map<number, LoopHead["over"]> {
-  const loops = new Map<number, LoopHead["over"]>();
-  for (const node of body) {
-    if (node.kind !== "loop") continue;
-    if (node.head.over !== "time") loops.set(node.head.id, node.head.over);
-    for (const [id, over] of spatialLoopsOf(node.body)) loops.set(id, over);
-  }
-  return loops;
 }
