@@ -1,0 +1,339 @@
+/**
+ * Sampling an image at computed positions: GridSample, AffineGrid and deformable convolution. The image is
+ * laid out as rows of channels; a position becomes a row number, and the neighbours' rows are gathered and
+ * weighted. Regular grids are `resize.ts`.
+ */
+import type { Lane, LaneBuilder } from "../ir/builder.js";
+import { type Dim, dimMul, dimProduct, staticDim, staticShape } from "../ir/dim.js";
+import type { Value } from "../ir/graph.js";
+import { addBias } from "./convolution.js";
+import { dimValue } from "./gather.js";
+import { computeType, operator, range } from "./helpers.js";
+import { exactQuotient } from "./movement.js";
+import type { LowerContext, OperatorRecord } from "./record.js";
+import { spatialAxes } from "./spatial.js";
+
+export const samplingOperators: readonly OperatorRecord[] = [
+  operator("GridSample", 16, gridSample),
+  operator("AffineGrid", 20, affineGrid),
+  operator("DeformConv", 19, deformConv),
+];
+
+type Padding = "zeros" | "border" | "reflection";
+
+/** Positions beyond the image come back inside, or count as zeros. */
+interface Edges {
+  readonly padding: Padding;
+  /** Reflection turns around at the corners' centres, not at their outer edges. */
+  readonly alignCorners: boolean;
+}
+
+/** x mirrored into [low, high], where extent = high - low. */
+function reflect(l: LaneBuilder, x: Lane, low: Lane, extent: Lane): Lane {
+  const zero = l.constF(0);
+  const high = l.add(low, extent);
+  const below = l.lt(x, low);
+  const beyond = l.max(l.max(l.sub(low, x), l.sub(x, high)), zero);
+  const folds = l.floor(l.div(beyond, extent));
+  const rest = l.sub(beyond, l.mul(folds, extent));
+  const isOdd = l.lt(l.floor(l.mul(folds, l.constF(0.5))), l.mul(folds, l.constF(0.5)));
+  // From the edge that was crossed, back inside; after an odd number of folds from the other edge.
+  const fromLow = l.xor(below, isOdd);
+  const mirrored = l.select(fromLow, l.add(low, rest), l.sub(high, rest));
+  const isInside = l.le(beyond, zero);
+  return l.select(isInside, x, l.select(l.le(extent, zero), low, mirrored));
+}
+
+/** A position along an axis of `extent` (as a float lane), brought inside as `edges` says. */
+function foldInside(l: LaneBuilder, x: Lane, extent: Lane, edges: Edges): Lane {
+  const last = l.sub(extent, l.constF(1));
+  if (edges.padding === "zeros") return x;
+  if (edges.padding === "border") return l.min(l.max(x, l.constF(0)), last);
+  return edges.alignCorners
+    ? reflect(l, x, l.constF(0), last)
+    : reflect(l, x, l.constF(-0.5), extent);
+}
+
+/** One tap along each axis: float positions (whole numbers) and weights, of one shape. */
+interface SampleTap {
+  readonly position: Value;
+  readonly weight: Value;
+}
+
+/**
+ * The weighted sum over all combinations of taps. `rows` is [batch * extents.., channels], `row` the number of
+ * the batch's first row, `taps` the taps of each axis. The result is [positions.., channels].
+ */
+function sampleRows(
+  c: LowerContext,
+  rows: Value,
+  row: Value,
+  extents: readonly Dim[],
+  taps: readonly (readonly SampleTap[])[],
+): Value {
+  const { dtype } = rows;
+  const combinations = taps.reduce<readonly (readonly SampleTap[])[]>(
+    (all, axis) => all.flatMap((chosen) => axis.map((tap) => [...chosen, tap])),
+    [[]],
+  );
+  const terms = combinations.map((chosen) => {
+    const inputs = chosen.flatMap(({ position }, i) => [position, dimValue(c, extents[i]!)]);
+    const inside = c.b.map("bool", inputs, (l, ...lanes) =>
+      pairs(lanes)
+        .map(([at, extent]) => {
+          const last = l.sub(l.toF(extent), l.constF(1));
+          return l.and(l.le(l.constF(0), at), l.le(at, last));
+        })
+        .reduce((a, b) => l.and(a, b)),
+    );
+    const linear = c.b.map("i32", [row, inside, ...inputs], (l, first, isInside, ...lanes) => {
+      const offset = pairs(lanes).reduce(
+        (sum, [at, extent]) => l.addI(l.mulI(sum, extent), l.toI(at)),
+        l.constI(0),
+      );
+      return l.selectI(isInside!, l.addI(first!, offset), l.constI(0));
+    });
+    const weights = chosen.map(({ weight }) => weight);
+    const factor = c.b.map(dtype, [inside, ...weights], (l, isInside, ...w) =>
+      l.select(
+        isInside!,
+        w.reduce((a, b) => l.mul(a, b)),
+        l.constF(0),
+      ),
+    );
+    const gathered = c.b.gather(rows, linear, 0);
+    const placed = c.b.unsqueeze(factor, [factor.shape.length]);
+    // A weight of 0 hides the row that stands in for one outside.
+    return c.b.map(dtype, [gathered, placed], (l, v, w) =>
+      l.select(l.eq(w!, l.constF(0)), l.constF(0), l.mul(v!, w!)),
+    );
+  });
+  return terms.reduce((a, b) => c.b.map(dtype, [a, b], (l, x, y) => l.add(x!, y!)));
+}
+
+function pairs(lanes: readonly Lane[]): (readonly [Lane, Lane])[] {
+  return range(0, lanes.length / 2).map((i) => [lanes[2 * i]!, lanes[2 * i + 1]!] as const);
+}
+
+/** [n, channels, spatial..] as rows of channels. */
+function rowsOf(c: LowerContext, x: Value): Value {
+  const [n, channels, ...spatial] = x.shape;
+  const last = c.b.transpose(x, [0, ...range(2, x.shape.length), 1]);
+  return c.b.reshape(last, [dimMul(n!, dimProduct(spatial)), channels!]);
+}
+
+function gridSample(c: LowerContext): Value {
+  const x = c.input(0);
+  const dtype = computeType(x.dtype);
+  const grid = c.b.cast(c.input(1), dtype);
+  const extents = x.shape.slice(2);
+  const padding = c.string("padding_mode", "zeros");
+  if (padding !== "zeros" && padding !== "border" && padding !== "reflection") {
+    return c.invalid("L0108", `padding_mode "${padding}" does not exist`);
+  }
+  const edges: Edges = { padding, alignCorners: c.int("align_corners", 0) !== 0 };
+  const mode = c.string("mode", "linear");
+  const last = grid.shape.length - 1;
+  const taps = extents.map((extent, i) => {
+    // The grid lists coordinates from the innermost axis outwards.
+    const component = extents.length - 1 - i;
+    const at = c.b.squeeze(c.b.sliceAxis(grid, last, component, 1), [last]);
+    return gridTaps(c, at, extent, mode, edges);
+  });
+  const shape = grid.shape.slice(0, -1);
+  const image = c.b.iota("i32", [shape[0]!, ...shape.slice(1).map(() => 1)], 0);
+  const row = c.b.map("i32", [image, dimValue(c, dimProduct(extents))], (l, n, size) =>
+    l.mulI(n!, size!),
+  );
+  const sampled = sampleRows(c, c.b.cast(rowsOf(c, x), dtype), row, extents, taps);
+  const result = c.b.transpose(sampled, [0, shape.length, ...range(1, shape.length)]);
+  return c.b.cast(result, x.dtype);
+}
+
+/** The taps around coordinates in [-1, 1] along one axis. */
+function gridTaps(
+  c: LowerContext,
+  coordinate: Value,
+  extent: Dim,
+  mode: string,
+  edges: Edges,
+): readonly SampleTap[] {
+  const { dtype } = coordinate;
+  const size = dimValue(c, extent);
+  const at = c.b.map(dtype, [coordinate, size], (l, g, n) => {
+    const length = l.toF(n!);
+    const shifted = l.add(g!, l.constF(1));
+    const half = l.constF(0.5);
+    const position = edges.alignCorners
+      ? l.mul(l.mul(shifted, half), l.sub(length, l.constF(1)))
+      : l.mul(l.sub(l.mul(shifted, length), l.constF(1)), half);
+    const rounded = mode === "nearest" ? l.rint(position) : position;
+    return foldInside(l, rounded, length, edges);
+  });
+  if (mode === "nearest") {
+    const position = c.b.map(dtype, [at, size], (l, p, n) =>
+      l.rint(foldInside(l, p!, l.toF(n!), edges)),
+    );
+    return [{ position, weight: c.b.full(dtype, 1) }];
+  }
+  const isCubic = mode === "cubic" || mode === "bicubic";
+  if (!isCubic && mode !== "linear" && mode !== "bilinear") {
+    return c.invalid("L0108", `mode "${mode}" does not exist`);
+  }
+  return (isCubic ? [-1, 0, 1, 2] : [0, 1]).map((offset) => ({
+    position: c.b.map(dtype, [at, size], (l, p, n) =>
+      l.rint(foldInside(l, l.add(l.floor(p!), l.constF(offset)), l.toF(n!), edges)),
+    ),
+    weight: c.b.map(dtype, [at], (l, p) => {
+      const distance = l.abs(l.sub(l.sub(p!, l.floor(p!)), l.constF(offset)));
+      return isCubic ? cubicWeight(l, distance, offset) : l.sub(l.constF(1), distance);
+    }),
+  }));
+}
+
+/** The cubic convolution filter with a = -0.75; which of its pieces holds is known from the offset. */
+function cubicWeight(l: LaneBuilder, x: Lane, offset: number): Lane {
+  const a = -0.75;
+  const isNear = offset === 0 || offset === 1;
+  const coefficients = isNear ? [a + 2, -(a + 3), 0, 1] : [a, -5 * a, 8 * a, -4 * a];
+  return coefficients
+    .slice(1)
+    .reduce((sum, term) => l.add(l.mul(sum, x), l.constF(term)), l.constF(coefficients[0]!));
+}
+
+/** theta times the coordinates of a regular grid. */
+function affineGrid(c: LowerContext): Value {
+  const theta = c.input(0);
+  const size = c.knownInts(1, "the size") ?? c.invalid("L0201", "the size is missing");
+  const extents = size.slice(2);
+  const rank = extents.length;
+  const alignCorners = c.int("align_corners", 0) !== 0;
+  const count = extents.reduce((product, extent) => product * extent, 1);
+  const data = new Float32Array(count * (rank + 1)).fill(1);
+  let inner = 1;
+  for (const [component, extent] of [...extents].reverse().entries()) {
+    for (const position of range(0, count)) {
+      const index = Math.floor(position / inner) % extent;
+      const centred = (2 * index + 1) / extent - 1;
+      const corner = extent === 1 ? -1 : (2 * index) / (extent - 1) - 1;
+      data[position * (rank + 1) + component] = alignCorners ? corner : centred;
+    }
+    inner *= extent;
+  }
+  const points = c.b.constant({ dtype: "f32", shape: [...extents, rank + 1], data });
+  const axes = "dhw".slice(3 - rank);
+  const grid = c.b.contract(c.b.cast(points, theta.dtype), theta, {
+    a: `${axes}k`,
+    b: "nik",
+    out: `n${axes}i`,
+    order: "k",
+  });
+  return c.b.cast(grid, theta.dtype);
+}
+
+/**
+ * Each tap of the kernel reads the image where its offset says. The samples, [n, group.., taps, positions..,
+ * channels], are then contracted like the window of an ordinary convolution.
+ */
+function deformConv(c: LowerContext): Value {
+  const [x, kernel, offset] = [c.input(0), c.input(1), c.input(2)];
+  const dtype = computeType(x.dtype);
+  const group = c.int("group", 1);
+  const offsetGroup = c.int("offset_group", 1);
+  const sizes = staticShape(kernel.shape.slice(2), "it is the extent of a kernel");
+  const extents = x.shape.slice(2);
+  const axes = spatialAxes(c, extents, sizes);
+  const rank = axes.length;
+  const [n, channels] = x.shape;
+  const positions = offset.shape.slice(2);
+  const taps = sizes.reduce((product, size) => product * size, 1);
+  const reason = "it is a number of channels of a deformable convolution";
+  const perOffset = staticDim(channels!, reason) / offsetGroup;
+  const split = c.b.reshape(x, [dimMul(n!, offsetGroup), perOffset, ...extents]);
+  const rows = c.b.cast(rowsOf(c, split), dtype);
+  const sampleShape: Dim[] = [n!, offsetGroup, taps, ...positions];
+  const offsets = c.b.reshape(c.b.cast(offset, dtype), [n!, offsetGroup, taps, rank, ...positions]);
+  const samples = axes.map((axis, i) => {
+    const inner = sizes.slice(i + 1).reduce((product, size) => product * size, 1);
+    const only = (at: number): Dim[] => sampleShape.map((dim, j) => (j === at ? dim : 1));
+    const moved = c.b.squeeze(c.b.sliceAxis(offsets, 3, i, 1), [3]);
+    return c.b.map(
+      dtype,
+      [moved, c.b.iota("i32", only(2), 2), c.b.iota("i32", only(3 + i), 3 + i)],
+      (l, by, tap, position) => {
+        const k = l.remI(l.divI(tap!, l.constI(inner)), l.constI(axis.size));
+        const start = l.subI(l.mulI(position!, l.constI(axis.stride)), l.constI(axis.low));
+        return l.add(l.toF(l.addI(start, l.mulI(k, l.constI(axis.dilation)))), by!);
+      },
+    );
+  });
+  const linear = samples.map((at) =>
+    [0, 1].map(
+      (step): SampleTap => ({
+        position: c.b.map(dtype, [at], (l, p) => l.add(l.floor(p!), l.constF(step))),
+        weight: c.b.map(dtype, [at], (l, p) => {
+          const part = l.sub(p!, l.floor(p!));
+          return step === 1 ? part : l.sub(l.constF(1), part);
+        }),
+      }),
+    ),
+  );
+  const image = c.b.map(
+    "i32",
+    [
+      c.b.iota(
+        "i32",
+        sampleShape.map((dim, j) => (j === 0 ? dim : 1)),
+        0,
+      ),
+      c.b.iota(
+        "i32",
+        sampleShape.map((dim, j) => (j === 1 ? dim : 1)),
+        1,
+      ),
+      dimValue(c, dimProduct(extents)),
+    ],
+    (l, batch, part, size) => l.mulI(l.addI(l.mulI(batch!, l.constI(offsetGroup)), part!), size!),
+  );
+  const sampled = sampleRows(c, rows, image, extents, linear);
+  const masked =
+    c.inputs[4] === undefined ? sampled : applyMask(c, sampled, c.input(4), sampleShape);
+  return addBias(c, contractSamples(c, masked, kernel, { group, positions, taps }), c.inputs[3]);
+}
+
+function applyMask(c: LowerContext, x: Value, mask: Value, shape: readonly Dim[]): Value {
+  const placed = c.b.reshape(mask, [...shape, 1]);
+  return c.b.map(x.dtype, [x, placed], (l, v, m) => l.mul(v!, m!));
+}
+
+/** [n, offset group, taps, positions.., channels] with [outputs, channels / group, taps..]. */
+function contractSamples(
+  c: LowerContext,
+  samples: Value,
+  kernel: Value,
+  { group, positions, taps }: { group: number; positions: readonly Dim[]; taps: number },
+): Value {
+  const [n, offsetGroup] = samples.shape;
+  const rank = samples.shape.length;
+  const [outputs, channels] = kernel.shape;
+  const spatial = range(3, rank - 1);
+  const leading = c.b.transpose(samples, [0, 1, rank - 1, 2, ...spatial]);
+  const all = dimMul(offsetGroup!, samples.shape.at(-1)!);
+  const perGroup = exactQuotient(c, all, group, () => "the channels do not divide into groups");
+  const grouped = c.b.reshape(leading, [n!, group, perGroup, taps, ...positions]);
+  const perOutput = exactQuotient(
+    c,
+    outputs!,
+    group,
+    () => "the kernels do not divide into groups",
+  );
+  const weights = c.b.reshape(kernel, [group, perOutput, channels!, taps]);
+  const axes = "dhw".slice(3 - positions.length);
+  const sum = c.b.contract(grouped, weights, {
+    a: `ngck${axes}`,
+    b: "gock",
+    out: `ngo${axes}`,
+    order: "ck",
+  });
+  return c.b.reshape(sum, [n!, outputs!, ...positions]);
+}
