@@ -11,34 +11,36 @@ import {
   decodeArray,
   decodeNumbers,
   encodeArray,
+  type NumericData,
 } from "../numerics/convert.js";
 import { type DType, dtypes } from "../numerics/dtype.js";
-import { type LaneInstruction, laneOps, type LaneProgram } from "../numerics/lane.js";
-import { elementCount, type Tensor, type TensorData } from "../numerics/tensor.js";
+import type { ArithmeticOp, LaneInstruction, LaneProgram } from "../numerics/lane.js";
+import { expandFunctions } from "../numerics/lanes.js";
+import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { InternalError } from "../support/diagnostic.js";
 import { broadcastTensor } from "./evaluate-movement.js";
 import { numberClass } from "./evaluate-reduce.js";
 import type { MapOperation } from "./graph.js";
-import { runNarrow } from "./lane-vectors.js";
-import { runWide } from "./lane-wide.js";
+import { type Lanes, laneRows } from "./lane-vectors.js";
+import { runWide, type WideLanes, type WideRegisters } from "./lane-wide.js";
 
-/** Registers of one chunk; the class of the array says how the register computes. */
-export type Register = Float32Array | Int32Array | Float64Array | BigInt64Array | BigUint64Array;
+type Register = Lanes | WideLanes;
 
 /** How wide the registers of a map are. Integers have 64 bits wherever floats have. */
-export interface Widths {
-  readonly float: "f32" | "f64";
-  readonly integer: "i32" | "i64" | "u64";
-}
+export type RegisterWidths = { readonly float: "f32"; readonly integer: "i32" } | WideRegisters;
 
-/** Small enough for the registers of a chunk to stay in the cache. */
-const chunkElements = 2048;
+/** Few enough for the registers of a chunk to stay in the cache. */
+const chunkElements = 1024;
 
-export function mapWidths(dtypesInvolved: readonly DType[]): Widths {
+export function registerWidths(dtypesInvolved: readonly DType[]): RegisterWidths {
   const double = dtypesInvolved.includes("f64");
-  const wide = double || dtypesInvolved.some((d) => numberClass(d) === "wide");
-  const unsigned = dtypesInvolved.includes("u64");
-  return { float: double ? "f64" : "f32", integer: !wide ? "i32" : unsigned ? "u64" : "i64" };
+  if (!double && !dtypesInvolved.some((dtype) => numberClass(dtype) === "wide")) {
+    return { float: "f32", integer: "i32" };
+  }
+  return {
+    float: double ? "f64" : "f32",
+    integer: dtypesInvolved.includes("u64") ? "u64" : "i64",
+  };
 }
 
 export function mapTensors(
@@ -49,71 +51,121 @@ export function mapTensors(
 ): Tensor {
   const length = elementCount(shape);
   const data = allocateData(dtype, length);
-  const widths = mapWidths([dtype, ...inputs.map((x) => x.dtype)]);
+  if (length === 0) return { dtype, shape, data };
+  const widths = registerWidths([dtype, ...inputs.map((x) => x.dtype)]);
   const size = Math.min(length, chunkElements);
   const sources = inputs.map((x) => sourceOf(x, shape, widths, size));
-  const registers = program.instructions.map((i) => allocateRegister(i, widths, size));
-  const narrow = widths.integer === "i32";
+  const run = runner(widths.integer === "i32" ? expandFunctions(program) : program, widths, size);
   for (let start = 0; start < length; start += size) {
     const count = Math.min(size, length - start);
-    const operands = sources.map((source) => source(start, count));
-    program.instructions.forEach((instruction, i) => {
-      if (instruction.op === "input") registers[i] = operands[instruction.imm!]!;
-      else if (narrow) runNarrow(instruction, registers, i, count);
-      else runWide(instruction, registers, i, count, widths);
-    });
-    const result = registers[resultOf(program)]!.subarray(0, count) as Register;
+    const result = run(
+      sources.map((source) => source(start, count)),
+      count,
+    );
     data.set(stored(result, dtype, encode) as never, start);
   }
   return { dtype, shape, data };
 }
 
-function resultOf(program: LaneProgram): number {
-  const [result, ...more] = program.results;
-  if (result === undefined || more.length > 0) throw new InternalError("a map has one result");
-  return result;
-}
-
-function allocateRegister({ op, type }: LaneInstruction, widths: Widths, size: number): Register {
-  if (laneOps[op] === undefined) throw new InternalError(`unknown lane operation ${op}`);
-  return allocateData(type === "f32" ? widths.float : widths.integer, size) as Register;
-}
-
 type Source = (start: number, count: number) => Register;
 
 /** The elements of an input as a register holds them, chunk by chunk. */
-function sourceOf(x: Tensor, shape: readonly number[], widths: Widths, size: number): Source {
+function sourceOf(
+  x: Tensor,
+  shape: readonly number[],
+  widths: RegisterWidths,
+  size: number,
+): Source {
+  if (Array.isArray(x.data)) throw new InternalError("strings have no elementwise functions");
   if (x.data.length === 1) {
-    const constant = loaded(x.dtype, x.data, widths);
-    const register = allocateData(registerType(x.dtype, widths), size) as Register;
-    (register as Float32Array).fill(constant[0] as number);
+    const [element] = loaded(x.dtype, x.data, widths);
+    const isFloat = dtypes[x.dtype].kind === "float";
+    const register = allocateData(isFloat ? widths.float : widths.integer, size) as Register;
+    (register as Float32Array).fill(element as number);
     return () => register;
   }
-  const { data } = broadcastTensor(x, shape);
-  if (Array.isArray(data)) throw new InternalError("strings have no elementwise functions");
+  const data = broadcastTensor(x, shape).data as NumericData;
   return (start, count) => loaded(x.dtype, data.subarray(start, start + count), widths);
 }
 
-function registerType(dtype: DType, widths: Widths): DType {
-  return dtypes[dtype].kind === "float" ? widths.float : widths.integer;
-}
-
-function loaded(dtype: DType, data: TensorData, widths: Widths): Register {
+function loaded(dtype: DType, data: NumericData, widths: RegisterWidths): Register {
   if (dtypes[dtype].kind === "float") {
-    return widths.float === "f64"
-      ? Float64Array.from(decodeNumbers(dtype, data))
-      : decodeArray(dtype, data);
+    if (widths.float === "f32") return decodeArray(dtype, data);
+    return Float64Array.from(decodeNumbers(dtype, data));
   }
-  const register = convertData(dtype, data, widths.integer);
-  return dtype === "bool"
-    ? (register.map(((truth: number) => -truth) as never) as Register)
-    : (register as Register);
+  const register = convertData(dtype, data, widths.integer) as Int32Array;
+  return dtype === "bool" ? register.map((truth) => -truth) : register;
 }
 
-function stored(register: Register, dtype: DType, encode: MapOperation["encode"]): TensorData {
-  const float = register instanceof Float32Array || register instanceof Float64Array;
-  if (float) return encodeArray(dtype, register, encode);
-  const type =
-    register instanceof Int32Array ? "i32" : register instanceof BigInt64Array ? "i64" : "u64";
-  return convertData(type, register, dtype);
+function stored(register: Register, dtype: DType, encode: MapOperation["encode"]): NumericData {
+  if (register instanceof Float32Array || register instanceof Float64Array) {
+    return encodeArray(dtype, register, encode);
+  }
+  if (register instanceof Int32Array) return convertData("i32", register, dtype);
+  return convertData(register instanceof BigInt64Array ? "i64" : "u64", register, dtype);
+}
+
+type Run = (operands: readonly Register[], count: number) => Register;
+
+/** The program as a function of one chunk; the result is valid until the next call. */
+function runner(program: LaneProgram, widths: RegisterWidths, size: number): Run {
+  const result = program.results[0]!;
+  const buffers = assignBuffers(program, widths, size);
+  const steps = program.instructions.map((instruction) => stepOf(instruction, widths));
+  return (operands, count) => {
+    const registers: Register[] = [];
+    program.instructions.forEach((instruction, i) => {
+      if (instruction.op === "input") registers.push(operands[instruction.imm!]!);
+      else {
+        registers.push(buffers[i]!);
+        steps[i]!(
+          buffers[i]!,
+          instruction.args.map((arg) => registers[arg]!),
+          count,
+        );
+      }
+    });
+    return registers[result]!.subarray(0, count) as Register;
+  };
+}
+
+type Step = (out: Register, operands: readonly Register[], count: number) => void;
+
+function stepOf(instruction: LaneInstruction, widths: RegisterWidths): Step {
+  const { op, imm } = instruction;
+  if (widths.integer !== "i32") {
+    return (out, operands, count) =>
+      runWide(instruction, out as WideLanes, operands as WideLanes[], count, widths);
+  }
+  if (op === "constF" || op === "constI") return (out) => (out as Lanes).fill(imm!);
+  const row = laneRows[op as ArithmeticOp];
+  return (out, operands, count) => {
+    const [a, b, c] = operands as readonly Lanes[];
+    row(out as Lanes, a!, b!, c!, count);
+  };
+}
+
+/** A buffer per instruction, used again by later ones once its last reader has run. */
+function assignBuffers(
+  program: LaneProgram,
+  widths: RegisterWidths,
+  size: number,
+): readonly Register[] {
+  const lastUse = new Map<number, number>();
+  program.instructions.forEach(({ args }, i) => {
+    for (const arg of args) lastUse.set(arg, i);
+  });
+  for (const result of program.results) lastUse.set(result, Infinity);
+  const free: { readonly f32: Register[]; readonly i32: Register[] } = { f32: [], i32: [] };
+  const buffers: Register[] = [];
+  program.instructions.forEach(({ op, type, args }, i) => {
+    const dtype = type === "f32" ? widths.float : widths.integer;
+    const reused = op === "input" ? undefined : free[type].pop();
+    buffers.push(reused ?? (allocateData(dtype, op === "input" ? 0 : size) as Register));
+    for (const arg of new Set(args)) {
+      const { op: source, type: kind } = program.instructions[arg]!;
+      if (lastUse.get(arg) === i && source !== "input") free[kind].push(buffers[arg]!);
+    }
+  });
+  return buffers;
 }

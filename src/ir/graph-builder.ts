@@ -29,7 +29,7 @@ import type {
   Value,
   WindowAxis,
 } from "./graph.js";
-import { mapWidths } from "./evaluate-map.js";
+import { registerWidths } from "./evaluate-map.js";
 import type { OnnxNode } from "./onnx-node.js";
 
 export function createGraphBuilder(options: AssemblyOptions = {}): GraphBuilder {
@@ -89,7 +89,7 @@ class Builder implements GraphBuilder {
     { keep = false, encode }: { readonly keep?: boolean; readonly encode?: EncodeOptions } = {},
   ): Value {
     const shape = this.broadcastShape(...inputs);
-    const wide = mapWidths([dtype, ...inputs.map((x) => x.dtype)]).integer !== "i32";
+    const wide = registerWidths([dtype, ...inputs.map((x) => x.dtype)]).integer !== "i32";
     const builder = laneProgramBuilder({ wide });
     const lanes = inputs.map((x, i) => builder.source("input", i, shapes.registerOf(x.dtype)));
     const result = body(builder.l, ...lanes);

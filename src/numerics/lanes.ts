@@ -3,6 +3,7 @@
  * result needs. What an instruction means is in `lane.ts`; running a program is `evaluate-lanes.ts`.
  */
 import { InternalError } from "../support/diagnostic.js";
+import { functions } from "./functions.js";
 import {
   type FunctionName,
   type LaneAlgebra,
@@ -29,6 +30,8 @@ export interface LaneProgramBuilder {
   /** A source: operand, iteration index, scalar or carried register number `imm`. */
   source(op: "input" | "index" | "scalar" | "carry", imm: number, type: RegisterType): Lane;
   lookup(operand: number, offset: Lane, type: RegisterType): Lane;
+  /** Any instruction, for copying programs. */
+  emit(op: LaneOpName, args: readonly Lane[], type: RegisterType, imm?: number): Lane;
   finish(results: readonly Lane[]): LaneProgram;
 }
 
@@ -60,6 +63,7 @@ export function laneProgramBuilder(options: LaneProgramOptions = {}): LaneProgra
     l: arithmetic(emit, options.wide === true),
     source: (op, imm, type) => emit(op, [], type, imm),
     lookup: (operand, offset, type) => emit("lookup", [offset], type, operand),
+    emit,
     finish: (results) =>
       withoutUnused({ instructions, results: results.map((lane) => lane.register) }),
   };
@@ -98,6 +102,19 @@ function checkArguments(op: LaneOpName, args: readonly (Lane | undefined)[]): vo
 /** Tells -0 from 0. */
 function immediateText(imm: number | undefined): string {
   return imm === undefined ? "" : Object.is(imm, -0) ? "-0" : String(imm);
+}
+
+/** The same program with every transcendental function written out in arithmetic: the same bits. */
+export function expandFunctions(program: LaneProgram): LaneProgram {
+  if (program.instructions.every(({ op }) => !(op in functions))) return program;
+  const builder = laneProgramBuilder();
+  const lanes: Lane[] = [];
+  for (const { op, args, imm, type } of program.instructions) {
+    const operands = args.map((register) => lanes[register]!);
+    if (op in functions) lanes.push(functions[op as FunctionName](builder.l, ...operands));
+    else lanes.push(builder.emit(op, operands, type, imm));
+  }
+  return builder.finish(program.results.map((register) => lanes[register]!));
 }
 
 /** Without the instructions that no result depends on; the others keep their order. */

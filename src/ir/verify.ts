@@ -1,0 +1,175 @@
+/**
+ * Checks a graph; runs after every pass that changed one. Returns all problems, each a sentence.
+ *
+ * Invariants:
+ * - Names of values are unique and not empty; so are the names of the outputs among themselves.
+ * - A value is an input, a constant, a `dims` value or produced by exactly one node, before it is used.
+ * - A constant's data has its type and shape. A `dims` value is an integer and has as many dims as elements.
+ * - An operation's inputs, attributes and output satisfy its rules (`operation-types.ts`); only a host operation
+ *   has several outputs, and one value per output that its ONNX node names.
+ * - Only host operations touch values of unknown shape.
+ * - A layout is a permutation of the axes.
+ * - Every symbol in a dim is declared, once, with a sensible range.
+ * - Every node's results are used.
+ *
+ * Not checked: that each symbol can be bound from the shapes of the inputs and of host results.
+ */
+import { elementCount } from "../numerics/tensor.js";
+import { dtypes } from "../numerics/dtype.js";
+import { type Dim, dimProduct, type DimSymbol, NeedsBinding } from "./dim.js";
+import { shapeText, symbolsOf } from "./graph-shapes.js";
+import type { Graph, Node, Value } from "./graph.js";
+import { operationType, sameType } from "./operation-types.js";
+
+type Report = (problem: string) => void;
+
+export function verifyGraph(graph: Graph): readonly string[] {
+  const problems: string[] = [];
+  const report: Report = (problem) => problems.push(problem);
+  const values = valuesOf(graph);
+  checkNames(graph, values, report);
+  checkOrder(graph, report);
+  for (const value of values) checkValue(value, report);
+  for (const node of graph.nodes) checkNode(node, report);
+  checkSymbols(graph, values, report);
+  checkUses(graph, report);
+  return problems;
+}
+
+/** Every value of a graph, each once: inputs, then in order of the nodes, then the outputs. */
+export function valuesOf(graph: Graph): readonly Value[] {
+  const values = new Set<Value>(graph.inputs);
+  for (const node of graph.nodes) {
+    for (const value of [...node.inputs, ...node.outputs]) values.add(value);
+  }
+  for (const { value } of graph.outputs) values.add(value);
+  return [...values];
+}
+
+function checkNames(graph: Graph, values: readonly Value[], report: Report): void {
+  const names = new Set<string>();
+  for (const { name } of values) {
+    if (name === "") report("a value has no name");
+    if (names.has(name)) report(`two values are called "${name}"`);
+    names.add(name);
+  }
+  const outputs = new Set<string>();
+  for (const { name } of graph.outputs) {
+    if (outputs.has(name)) report(`two outputs are called "${name}"`);
+    outputs.add(name);
+  }
+}
+
+function checkOrder(graph: Graph, report: Report): void {
+  const known = new Set<Value>(graph.inputs);
+  const use = (value: Value, where: string): void => {
+    if (value.data !== undefined || value.dims !== undefined || known.has(value)) return;
+    report(`${where} uses "${value.name}" before it is produced`);
+  };
+  for (const node of graph.nodes) {
+    for (const value of node.inputs) use(value, describe(node));
+    for (const value of node.outputs) {
+      if (known.has(value)) report(`"${value.name}" is produced twice`);
+      if (value.data !== undefined || value.dims !== undefined) {
+        report(`"${value.name}" is produced although it is known`);
+      }
+      known.add(value);
+    }
+  }
+  for (const { name, value } of graph.outputs) use(value, `the output "${name}"`);
+}
+
+function checkValue(value: Value, report: Report): void {
+  const { name, dtype, shape, data, dims, layout } = value;
+  if (data !== undefined) {
+    const fits = sameType(value, data) && data.data.length === elementCount(data.shape);
+    if (!fits) report(`the data of "${name}" does not have its type or shape`);
+  }
+  if (dims !== undefined) {
+    const { kind } = dtypes[dtype];
+    if (kind !== "int" && kind !== "uint") report(`"${name}" is ${dtype}, but has dims`);
+    if (dimProduct(shape) !== dims.length)
+      report(`"${name}" has ${dims.length} dims for its elements`);
+    if (data !== undefined) report(`"${name}" has both data and dims`);
+  }
+  if (layout !== undefined) {
+    const sorted = [...layout].sort((a, b) => a - b);
+    const permutes = layout.length === shape.length && sorted.every((axis, i) => axis === i);
+    if (!permutes) report(`the layout of "${name}" is no permutation of its axes`);
+  }
+  for (const dim of shape) {
+    if (typeof dim === "number" && (!Number.isInteger(dim) || dim < 0)) {
+      report(`"${name}" has shape ${shapeText(shape)}`);
+    }
+  }
+}
+
+function checkNode(node: Node, report: Report): void {
+  const { op, inputs, outputs } = node;
+  if (op.kind === "host") {
+    const named = op.node.outputNames.filter((name) => name !== "").length;
+    if (outputs.length !== named)
+      report(`${describe(node)} has ${outputs.length} outputs of ${named}`);
+    return;
+  }
+  const unknown = [...inputs, ...outputs].find((value) => value.unknownShape === true);
+  if (unknown !== undefined) {
+    report(`${describe(node)} touches "${unknown.name}", whose shape is unknown`);
+    return;
+  }
+  const [output, ...more] = outputs;
+  if (output === undefined || more.length > 0) {
+    report(`${describe(node)} has ${outputs.length} outputs`);
+    return;
+  }
+  try {
+    const type = operationType(op, inputs, output);
+    if (!sameType(type, output)) {
+      const wanted = `${type.dtype}${shapeText(type.shape)}`;
+      report(
+        `${describe(node)} gives ${wanted}, declared ${output.dtype}${shapeText(output.shape)}`,
+      );
+    }
+  } catch (error) {
+    report(`${describe(node)}: ${messageOf(error)}`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof NeedsBinding) return error.reason;
+  if (error instanceof Error) return error.message;
+  throw error;
+}
+
+function describe({ op, outputs }: Node): string {
+  const name = op.kind === "host" ? op.node.operator : op.kind;
+  return `${name} -> ${outputs.map((value) => `"${value.name}"`).join(", ")}`;
+}
+
+function checkSymbols(graph: Graph, values: readonly Value[], report: Report): void {
+  const declared = new Map<string, DimSymbol>();
+  for (const symbol of graph.symbols) {
+    const { name, min, max, multipleOf } = symbol;
+    if (declared.has(name)) report(`two symbols are called ${name}`);
+    if (!(min >= 0 && min <= max && multipleOf >= 1)) report(`the range of ${name} is empty`);
+    declared.set(name, symbol);
+  }
+  const dims: Dim[] = values.flatMap((value) => [...value.shape, ...(value.dims ?? [])]);
+  for (const { op } of graph.nodes) if (op.kind === "slice") dims.push(...op.starts);
+  for (const symbol of symbolsOf(dims)) {
+    const known = declared.get(symbol.name);
+    const same =
+      known?.min === symbol.min &&
+      known.max === symbol.max &&
+      known.multipleOf === symbol.multipleOf;
+    if (!same) report(`the symbol ${symbol.name} is not declared as it is used`);
+  }
+}
+
+function checkUses(graph: Graph, report: Report): void {
+  const used = new Set<Value>(graph.outputs.map((output) => output.value));
+  for (const node of graph.nodes) for (const value of node.inputs) used.add(value);
+  for (const node of graph.nodes) {
+    if (!node.outputs.some((value) => used.has(value))) report(`nobody uses ${describe(node)}`);
+  }
+}
