@@ -1,5 +1,6 @@
 /** Runs a lane program at one position after another, without allocating at any of them. */
-import type { ArithmeticOp, LaneInstruction, LaneProgram } from "../numerics/lane.js";
+import { functions } from "../numerics/functions.js";
+import type { ArithmeticOp, FunctionName, LaneInstruction, LaneProgram } from "../numerics/lane.js";
 import { scalarAlgebra } from "../numerics/scalar.js";
 
 /** What the sources of a lane program read at the current position. */
@@ -46,10 +47,16 @@ function step(
     case "constI":
       return () => operand;
     default: {
-      const compute: (...values: number[]) => number = scalarAlgebra[op as ArithmeticOp];
+      const compute = operation(op);
       if (args.length === 1) return () => compute(registers[a]!);
       if (args.length === 2) return () => compute(registers[a]!, registers[b]!);
       return () => compute(registers[a]!, registers[b]!, registers[c]!);
     }
   }
+}
+
+function operation(op: ArithmeticOp | FunctionName): (...values: number[]) => number {
+  if (!(op in functions)) return scalarAlgebra[op as ArithmeticOp];
+  const compute = functions[op as FunctionName];
+  return (...values) => compute(scalarAlgebra, ...values);
 }
