@@ -1,0 +1,159 @@
+/**
+ * Four elements between memory and a vector register, for every way they can lie: side by side, apart by a
+ * stride, all the same, or packed two to a byte. What the bits mean is in lane-format.ts.
+ */
+import type { DeviceDType } from "../../numerics/dtype.js";
+import type { FunctionBuilder, I32, Local, V128 } from "./function.js";
+import { type BoolForm, elementBytes, emitDecode, emitEncode } from "./lane-format.js";
+
+/** How the four lanes of a chunk lie. "apart": by `stride` bytes; "packed" int4 by `stride` elements. */
+export type LaneStep = "same" | "side" | "apart" | "packed";
+
+/** What a chunk touches: its first element, and how the others follow. */
+export interface LanePlace {
+  readonly dtype: DeviceDType;
+  readonly step: LaneStep;
+  /** Address of the first element; of element 0 of the operand if packed. */
+  readonly address: Local<"i32">;
+  /** Packed only: number of the first element. */
+  readonly element?: Local<"i32">;
+  /** Apart and packed only. Zero where only the first lane counts. */
+  readonly stride?: Local<"i32">;
+}
+
+const splatLoads = {
+  1: "v128.load8_splat",
+  2: "v128.load16_splat",
+  4: "v128.load32_splat",
+} as const;
+const sideLoads = { 1: "v128.load32_zero", 2: "v128.load64_zero", 4: "v128.load" } as const;
+const laneLoads = {
+  1: "v128.load8_lane",
+  2: "v128.load16_lane",
+  4: "v128.load32_lane",
+} as const;
+const laneStores = {
+  1: "v128.store8_lane",
+  2: "v128.store16_lane",
+  4: "v128.store32_lane",
+} as const;
+
+/** Reads a chunk. Lanes side by side read 16 bytes at most, also where fewer of them count. */
+export function emitRead(f: FunctionBuilder, place: LanePlace, boolForm: BoolForm): V128 {
+  return emitDecode(f, place.dtype, readRaw(f, place), boolForm);
+}
+
+function readRaw(f: FunctionBuilder, place: LanePlace): V128 {
+  const bytes = elementBytes[place.dtype];
+  switch (place.step) {
+    case "same":
+      return f.load(splatLoads[bytes], f.get(place.address));
+    case "side":
+      return f.load(sideLoads[bytes], f.get(place.address));
+    case "apart":
+      return readApart(f, place, bytes);
+    case "packed":
+      return readPacked(f, place);
+    default:
+      return place.step satisfies never;
+  }
+}
+
+function readApart(f: FunctionBuilder, place: LanePlace, bytes: 1 | 2 | 4): V128 {
+  const address = f.keep("i32", f.get(place.address));
+  const chunk = f.keep("v128", f.load(splatLoads[bytes], f.get(address)));
+  for (let lane = 1; lane < 4; lane++) {
+    f.increase(address, () => f.get(place.stride!));
+    f.set(chunk, f.loadLane(laneLoads[bytes], f.get(address), f.get(chunk), lane));
+  }
+  return f.get(chunk);
+}
+
+/** Leaves one byte per lane, as slots hold int4: sign-extended for i4. */
+function readPacked(f: FunctionBuilder, place: LanePlace): V128 {
+  const element = f.keep("i32", f.get(place.element!));
+  const chunk = f.keep("v128", f.words(0));
+  for (let lane = 0; lane < 4; lane++) {
+    if (lane > 0) f.increase(element, () => f.get(place.stride!));
+    f.set(chunk, f.laneOp("i32x4.replace_lane", lane, f.get(chunk), emitNibble(f, place, element)));
+  }
+  const shift = place.dtype === "i4" ? "i32x4.shr_s" : "i32x4.shr_u";
+  const wide = f.op(shift, f.op("i32x4.shl", f.get(chunk), f.i32(28)), f.i32(28));
+  const words = f.op("i16x8.narrow_i32x4_s", wide, f.words(0));
+  return f.op("i8x16.narrow_i16x8_s", words, f.words(0));
+}
+
+function emitNibble(f: FunctionBuilder, place: LanePlace, element: Local<"i32">): I32 {
+  const byte = f.load("i32.load8_u", nibbleAddress(f, place, element));
+  return f.op("i32.shr_u", byte, nibbleShift(f, element));
+}
+
+function nibbleAddress(f: FunctionBuilder, place: LanePlace, element: Local<"i32">): I32 {
+  return f.op("i32.add", f.get(place.address), f.op("i32.shr_s", f.get(element), f.i32(1)));
+}
+
+function nibbleShift(f: FunctionBuilder, element: Local<"i32">): I32 {
+  return f.op("i32.shl", f.op("i32.and", f.get(element), f.i32(1)), f.i32(2));
+}
+
+/** Whether all four lanes count now or only the first: known when the code is made, or a local that says. */
+export type LanesWritten = "all" | "first" | Local<"i32">;
+
+export function emitWrite(
+  f: FunctionBuilder,
+  place: LanePlace,
+  lanes: LanesWritten,
+  value: Local<"v128">,
+): void {
+  const bytes = elementBytes[place.dtype];
+  const raw =
+    bytes === 4 || place.step === "packed"
+      ? value
+      : f.keep("v128", emitEncode(f, place.dtype, f.get(value)));
+  const write = (count: 1 | 4): void => {
+    if (place.step === "packed") writePacked(f, place, count, raw);
+    else writeRaw(f, place, count, raw);
+  };
+  if (lanes === "first" || place.step === "same") write(1);
+  else if (lanes === "all") write(4);
+  else {
+    f.if(
+      f.get(lanes),
+      () => write(4),
+      () => write(1),
+    );
+  }
+}
+
+function writeRaw(f: FunctionBuilder, place: LanePlace, count: 1 | 4, raw: Local<"v128">): void {
+  const bytes = elementBytes[place.dtype];
+  if (count === 1) return f.storeLane(laneStores[bytes], f.get(place.address), f.get(raw), 0);
+  if (place.step === "side") {
+    if (bytes === 4) return f.store("v128.store", f.get(place.address), f.get(raw));
+    const name = bytes === 2 ? "v128.store64_lane" : "v128.store32_lane";
+    return f.storeLane(name, f.get(place.address), f.get(raw), 0);
+  }
+  const address = f.keep("i32", f.get(place.address));
+  for (let lane = 0; lane < 4; lane++) {
+    if (lane > 0) f.increase(address, () => f.get(place.stride!));
+    f.storeLane(laneStores[bytes], f.get(address), f.get(raw), lane);
+  }
+}
+
+/** Changes half bytes one after another, so that neighbours in one byte are kept. */
+function writePacked(f: FunctionBuilder, place: LanePlace, count: 1 | 4, value: Local<"v128">): void {
+  const element = f.keep("i32", f.get(place.element!));
+  for (let lane = 0; lane < count; lane++) {
+    if (lane > 0) f.increase(element, () => f.get(place.stride!));
+    const address = f.keep("i32", nibbleAddress(f, place, element));
+    const others = f.op(
+      "i32.and",
+      f.load("i32.load8_u", f.get(address)),
+      f.op("i32.shl", f.i32(15), f.op("i32.xor", nibbleShift(f, element), f.i32(4))),
+    );
+    const kept = f.keep("i32", others);
+    const nibble = f.op("i32.and", f.laneOp("i32x4.extract_lane", lane, f.get(value)), f.i32(15));
+    const placed = f.keep("i32", f.op("i32.shl", nibble, nibbleShift(f, element)));
+    f.store("i32.store8", f.get(address), f.op("i32.or", f.get(kept), f.get(placed)));
+  }
+}

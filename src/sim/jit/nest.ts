@@ -1,0 +1,374 @@
+/**
+ * Makes a WebAssembly function of a loop nest (nest-spec.ts). One text of the loop body serves full chunks and
+ * the rest: the chunk loop runs first over chunks of four lanes, then, with other increments, over the up to three
+ * positions left, in which only lane 0 counts. Reads may then touch memory up to 16 bytes past an operand.
+ */
+import type { LaneFunctions } from "./lane-functions.js";
+import { emitLanes, type LaneValue } from "./lane-code.js";
+import { emitRead, emitWrite, type LanePlace } from "./lane-access.js";
+import { elementBytes, emitDecode } from "./lane-format.js";
+import type { Callee, FunctionBuilder, I32, Local, V128 } from "./function.js";
+import type { ModuleBuilder } from "./module.js";
+import { type Accumulator, accumulatorOf, type LaneMode } from "./nest-reduce.js";
+import { nestParams, type NestParam, type NestSpec } from "./nest-spec.js";
+
+export function emitNest(
+  module: ModuleBuilder,
+  functions: LaneFunctions,
+  spec: NestSpec,
+  exported: string,
+): Callee {
+  const params = nestParams(spec);
+  const signature = { params: params.map(() => "i32" as const), results: [], exported };
+  return module.add(signature, (f) => emitBody(f, functions, spec, params));
+}
+
+/** Where each operand stands: an address, or the number of an element if packed. */
+type Cursors = readonly Local<"i32">[];
+
+interface NestCode {
+  readonly f: FunctionBuilder;
+  readonly functions: LaneFunctions;
+  readonly spec: NestSpec;
+  readonly param: (wanted: NestParam) => Local<"i32">;
+  /** 1 while all four lanes count; absent where only lane 0 ever does. */
+  readonly full: Local<"i32"> | undefined;
+  /** Per operand with lanes apart: the distance of its lanes, 0 while only lane 0 counts. */
+  readonly laneStrides: Map<number, Local<"i32">>;
+  /** Present value of `index`, per axis that is asked for. */
+  readonly indices: Map<number, Local<"i32">>;
+  /** Inputs that do not move inside the present level. */
+  readonly hoisted: Map<number, Local<"v128">>;
+  readonly carries: readonly Local<"v128">[];
+  readonly accumulators: readonly (Accumulator | undefined)[];
+  /** Mask of lanes that is all ones where the gather's index is in range. */
+  hit: Local<"v128"> | undefined;
+}
+
+function emitBody(
+  f: FunctionBuilder,
+  functions: LaneFunctions,
+  spec: NestSpec,
+  params: readonly NestParam[],
+): void {
+  const keys = params.map((param) => JSON.stringify(param));
+  const param = (wanted: NestParam): Local<"i32"> =>
+    f.param("i32", keys.indexOf(JSON.stringify(wanted)));
+  const full = spec.chunk === undefined ? undefined : f.keep("i32", f.i32(0));
+  const mode = laneMode(spec);
+  const code: NestCode = {
+    f,
+    functions,
+    spec,
+    param,
+    full,
+    laneStrides: new Map(),
+    indices: new Map(),
+    hoisted: new Map(),
+    carries: spec.carries.map(() => f.local("v128")),
+    accumulators: spec.outputs.map((output, number) =>
+      output.reduce === undefined
+        ? undefined
+        : accumulatorOf({ f, reduce: output.reduce, number, mode, full, param }),
+    ),
+    hit: undefined,
+  };
+  for (const wanted of params) {
+    if (wanted.kind === "base") {
+      code.indices.set(wanted.axis, f.keep("i32", f.get(param(wanted))));
+    }
+  }
+  const cursors = spec.operands.map((operand, number) =>
+    param({ kind: operand.packed ? "element" : "address", operand: number }),
+  );
+  emitLevel(code, 0, cursors);
+}
+
+function laneMode(spec: NestSpec): LaneMode {
+  if (spec.chunk === undefined) return "cells";
+  return spec.chunk < spec.parallel ? "cells" : "row";
+}
+
+/** Everything inside the first `level` levels. */
+function emitLevel(code: NestCode, level: number, outer: Cursors): void {
+  if (code.spec.gather?.level === level) return emitGather(code, level, outer);
+  enterLevel(code, level, outer);
+}
+
+function enterLevel(code: NestCode, level: number, cursors: Cursors): void {
+  const { spec } = code;
+  if (!spec.rereads) hoistInputs(code, level, cursors);
+  if (level === spec.parallel) beginCells(code, cursors);
+  if (level === spec.levels.length) emitPosition(code, cursors);
+  else if (level === spec.chunk) emitChunks(code, level, cursors);
+  else emitLoop(code, level, cursors);
+  if (level === spec.parallel) endCells(code, cursors);
+}
+
+/** Reads the index and moves the gathered operands there. */
+function emitGather(code: NestCode, level: number, cursors: Cursors): void {
+  const { f, spec, param } = code;
+  const gather = spec.gather!;
+  const at = f.keep(
+    "i32",
+    f.laneOp("i32x4.extract_lane", 0, emitRead(f, placeOf(code, gather.index, cursors), "one")),
+  );
+  const hit = f.keep("i32", f.op("i32.lt_u", f.get(at), f.get(param({ kind: "gatherExtent" }))));
+  f.if(f.op("i32.eqz", f.get(hit)), () => {
+    f.store("i32.store8", f.get(param({ kind: "fault" })), f.i32(1));
+    f.set(at, f.i32(0));
+  });
+  const moved = cursors.map((cursor, number) => {
+    if (!gather.operands.includes(number)) return cursor;
+    const offset = f.op("i32.mul", f.get(at), f.get(param({ kind: "gatherStride" })));
+    return f.keep("i32", f.op("i32.add", offset, f.get(cursor)));
+  });
+  if (gather.miss.kind === "skip") f.if(f.get(hit), () => enterLevel(code, level, moved));
+  else {
+    const mask = f.op("i32x4.splat", f.op("i32.sub", f.i32(0), f.get(hit)));
+    code.hit = f.keep("v128", mask);
+    enterLevel(code, level, moved);
+  }
+}
+
+function hoistInputs(code: NestCode, level: number, cursors: Cursors): void {
+  const { f, spec } = code;
+  const reads = new Set(
+    spec.program.instructions.flatMap((i) => (i.op === "input" ? [i.imm!] : [])),
+  );
+  for (const input of reads) {
+    const operand = spec.inputs[input]!;
+    const lastMove = spec.operands[operand]!.moves.lastIndexOf(true);
+    const gathered = spec.gather?.operands.includes(operand) ? spec.gather.level - 1 : -1;
+    if (Math.max(lastMove, gathered) !== level - 1 || code.hoisted.has(input)) continue;
+    code.hoisted.set(input, f.keep("v128", readOperand(code, operand, cursors)));
+  }
+}
+
+function emitLoop(code: NestCode, level: number, outer: Cursors): void {
+  const { f, param } = code;
+  const inner = ownCursors(code, level, outer);
+  const left = f.keep("i32", f.get(param({ kind: "count", level })));
+  f.block((done) => {
+    f.branchIf(done, f.op("i32.le_s", f.get(left), f.i32(0)));
+    resetIndex(code, level);
+    f.loop((again) => {
+      emitLevel(code, level + 1, inner);
+      advance(code, level, inner, (operand) => f.get(param({ kind: "stride", operand, level })));
+      moveIndex(code, level, () => f.i32(1));
+      f.set(left, f.op("i32.sub", f.get(left), f.i32(1)));
+      f.branchIf(again, f.get(left));
+    });
+  });
+}
+
+/**
+ * The loop over chunks stands in a loop of two rounds: full chunks, then single positions. `full` says which.
+ */
+function emitChunks(code: NestCode, level: number, outer: Cursors): void {
+  const { f, spec, param } = code;
+  const full = code.full!;
+  const inner = ownCursors(code, level, outer);
+  const count = param({ kind: "count", level });
+  const left = f.local("i32");
+  const lanes = f.keep("i32", f.i32(4));
+  const steps = chunkSteps(code, level);
+  f.block((done) => {
+    f.branchIf(done, f.op("i32.le_s", f.get(count), f.i32(0)));
+    resetIndex(code, level);
+    f.set(full, f.i32(1));
+    f.set(left, f.op("i32.shr_u", f.get(count), f.i32(2)));
+    f.loop((nextRound) => {
+      f.if(f.get(left), () => {
+        f.loop((again) => {
+          emitLevel(code, level + 1, inner);
+          advance(code, level, inner, (operand) => f.get(steps[operand]!));
+          moveIndex(code, level, () => f.get(lanes));
+          f.set(left, f.op("i32.sub", f.get(left), f.i32(1)));
+          f.branchIf(again, f.get(left));
+        });
+      });
+      f.branchIf(done, f.op("i32.eqz", f.get(full)));
+      f.set(full, f.i32(0));
+      f.set(lanes, f.i32(1));
+      f.set(left, f.op("i32.and", f.get(count), f.i32(3)));
+      spec.operands.forEach((operand, number) => {
+        const step = steps[number];
+        if (step === undefined) return;
+        f.set(step, f.op("i32.shr_s", f.get(step), f.i32(2)));
+        const stride = code.laneStrides.get(number);
+        if (stride !== undefined) f.set(stride, f.i32(0));
+      });
+      f.branchIf(nextRound, f.get(left));
+    });
+  });
+  code.laneStrides.clear();
+}
+
+/** Per operand that moves along the chunk level: a local that holds four times its stride. */
+function chunkSteps(code: NestCode, level: number): (Local<"i32"> | undefined)[] {
+  const { f, spec, param } = code;
+  return spec.operands.map(({ dtype, moves, step }, operand) => {
+    if (!moves[level]) return undefined;
+    if (step === "side") return f.keep("i32", f.i32(4 * elementBytes[dtype]));
+    const stride = param({ kind: "stride", operand, level });
+    code.laneStrides.set(operand, f.keep("i32", f.get(stride)));
+    return f.keep("i32", f.op("i32.shl", f.get(stride), f.i32(2)));
+  });
+}
+
+function ownCursors(code: NestCode, level: number, outer: Cursors): Local<"i32">[] {
+  const { f, spec } = code;
+  return outer.map((cursor, operand) =>
+    spec.operands[operand]!.moves[level] ? f.keep("i32", f.get(cursor)) : cursor,
+  );
+}
+
+function advance(
+  code: NestCode,
+  level: number,
+  cursors: Cursors,
+  by: (operand: number) => I32,
+): void {
+  code.spec.operands.forEach(({ moves }, operand) => {
+    if (moves[level]) code.f.increase(cursors[operand]!, () => by(operand));
+  });
+}
+
+function moveIndex(code: NestCode, level: number, by: () => I32): void {
+  const index = code.indices.get(code.spec.levels[level]!.axis);
+  if (index !== undefined) code.f.increase(index, by);
+}
+
+function resetIndex(code: NestCode, level: number): void {
+  const { f, param } = code;
+  const { axis } = code.spec.levels[level]!;
+  const index = code.indices.get(axis);
+  if (index !== undefined) f.set(index, f.get(param({ kind: "base", axis })));
+}
+
+function placeOf(code: NestCode, operand: number, cursors: Cursors): LanePlace {
+  const { f, spec, param } = code;
+  const { dtype, packed, step } = spec.operands[operand]!;
+  const stride = code.laneStrides.get(operand);
+  if (packed) {
+    return {
+      dtype,
+      step: "packed",
+      address: param({ kind: "address", operand }),
+      element: cursors[operand]!,
+      stride: stride ?? f.keep("i32", f.i32(0)),
+    };
+  }
+  return {
+    dtype,
+    step,
+    address: cursors[operand]!,
+    ...(stride === undefined ? {} : { stride }),
+  };
+}
+
+function readOperand(code: NestCode, operand: number, cursors: Cursors): V128 {
+  const place = placeOf(code, operand, cursors);
+  return emitRead(code.f, place, code.spec.operands[operand]!.boolForm);
+}
+
+function beginCells(code: NestCode, cursors: Cursors): void {
+  const { f, spec, param } = code;
+  spec.outputs.forEach((output, number) => {
+    code.accumulators[number]?.begin(placeOf(code, output.operand, cursors));
+  });
+  spec.carries.forEach((carry, number) => {
+    const register = code.carries[number]!;
+    const initial = () => (carry.type === "f32" ? f.floats(carry.initial) : f.words(carry.initial));
+    if (carry.state === undefined) return f.set(register, initial());
+    f.if(
+      f.get(param({ kind: "carryInit", carry: number })),
+      () => f.set(register, initial()),
+      () => f.set(register, readOperand(code, carry.state!, cursors)),
+    );
+  });
+}
+
+function endCells(code: NestCode, cursors: Cursors): void {
+  const { f, spec } = code;
+  spec.outputs.forEach((output, number) => {
+    code.accumulators[number]?.end(placeOf(code, output.operand, cursors));
+  });
+  spec.carries.forEach((carry, number) => {
+    if (carry.state === undefined) return;
+    const place = placeOf(code, carry.state, cursors);
+    emitWrite(f, place, code.full ?? "first", code.carries[number]!);
+  });
+}
+
+function emitPosition(code: NestCode, cursors: Cursors): void {
+  const { f, spec } = code;
+  const results = emitLanes(f, spec.program, {
+    input: (input) => {
+      const hoisted = code.hoisted.get(input);
+      if (hoisted !== undefined) return f.get(hoisted);
+      return readOperand(code, spec.inputs[input]!, cursors);
+    },
+    lookup: (input, offset) => emitLookup(code, spec.inputs[input]!, cursors, offset),
+    index: (axis) => emitIndex(code, axis),
+    scalar: (id) => f.op("i32x4.splat", f.get(code.param({ kind: "scalar", id }))),
+    carry: (register) => f.keep("v128", f.get(code.carries[register]!)),
+    callee: (name) => code.functions.callee(name),
+  });
+  applyMiss(code, results);
+  spec.outputs.forEach((output, number) => {
+    const result = results[output.result]!;
+    const accumulator = code.accumulators[number];
+    if (accumulator !== undefined) accumulator.add(result);
+    else emitWrite(f, placeOf(code, output.operand, cursors), code.full ?? "first", result);
+  });
+  spec.carries.forEach((carry, number) => {
+    f.set(code.carries[number]!, f.get(results[carry.next]!));
+  });
+}
+
+function applyMiss(code: NestCode, results: Local<"v128">[]): void {
+  const { f, spec, hit } = code;
+  const miss = spec.gather?.miss;
+  if (miss?.kind !== "fill" || hit === undefined) return;
+  const filled = f.op("v128.bitselect", f.get(results[0]!), f.words(miss.bits), f.get(hit));
+  results[0] = f.keep("v128", filled);
+}
+
+function emitIndex(code: NestCode, axis: number): V128 {
+  const { f, spec } = code;
+  const index = f.op("i32x4.splat", f.get(code.indices.get(axis)!));
+  const chunked = spec.chunk !== undefined && spec.levels[spec.chunk]!.axis === axis;
+  return chunked ? f.op("i32x4.add", index, f.wordsOf([0, 1, 2, 3])) : index;
+}
+
+/**
+ * One lane after the other. Where only lane 0 counts all lanes read its element, because what the others hold
+ * is no offset.
+ */
+function emitLookup(code: NestCode, operand: number, cursors: Cursors, by: LaneValue): V128 {
+  const { f, spec } = code;
+  const { dtype, boolForm } = spec.operands[operand]!;
+  const stride = code.laneStrides.get(operand);
+  const start = f.keep("i32", f.get(cursors[operand]!));
+  const offsets = f.local("v128");
+  f.set(offsets, f.get(by.local));
+  const first = (): V128 => f.shuffleWords(f.get(offsets), f.get(offsets), [0, 0, 0, 0]);
+  if (code.full === undefined) f.set(offsets, first());
+  else f.if(f.op("i32.eqz", f.get(code.full)), () => f.set(offsets, first()));
+  const raw = f.local("v128");
+  const size = elementBytes[dtype];
+  const name = `v128.load${(size * 8) as 8 | 16 | 32}_lane` as const;
+  f.set(raw, f.words(0));
+  for (let lane = 0; lane < 4; lane++) {
+    if (lane > 0 && stride !== undefined) f.increase(start, () => f.get(stride));
+    const offset = f.laneOp("i32x4.extract_lane", lane, f.get(offsets));
+    const address = f.keep("i32", f.op("i32.mul", offset, f.i32(size)));
+    f.set(
+      raw,
+      f.loadLane(name, f.op("i32.add", f.get(start), f.get(address)), f.get(raw), lane),
+    );
+  }
+  return emitDecode(f, dtype, f.get(raw), boolForm);
+}
