@@ -30,6 +30,7 @@ export interface GraphBuilder {
 
   /** Without a shape: a value of `unknownShape`, which only host operations take. */
   input(name: string, dtype: DType, shape: readonly Dim[] | undefined): Value;
+  /** A name that is taken gets a number. */
   constant(tensor: Tensor, name?: string): Value;
   /** A constant of the given shape (default: rank 0), every element `value` converted to dtype. */
   full(dtype: DType, value: number, shape?: readonly number[]): Value;

@@ -67,8 +67,8 @@ export class GraphAssembly {
         `${data.length} elements do not fill the shape [${shape.join(", ")}]`,
       );
     }
-    if (name !== undefined || data.length !== 1)
-      return this.#value({ dtype, shape, data: tensor }, name);
+    if (name !== undefined) return this.#value({ dtype, shape, data: tensor }, this.#free(name));
+    if (data.length !== 1) return this.#value({ dtype, shape, data: tensor });
     const element = Object.is(data[0], -0) ? "-0" : String(data[0]);
     const key = `${dtype} ${shape.length} ${element}`;
     const known = this.#scalars.get(key) ?? this.#value({ dtype, shape, data: tensor });
@@ -198,6 +198,13 @@ export class GraphAssembly {
     do value.name = `v${this.#counter++}`;
     while (this.#names.has(value.name));
     this.#names.set(value.name, value);
+  }
+
+  /** What is made of a constant is named after it: the name, with a number where it is taken. */
+  #free(name: string): string {
+    let free = name;
+    for (let i = 1; this.#names.has(free); i++) free = `${name}.${i}`;
+    return free;
   }
 
   /** A name of the model wins over one of ours. */
