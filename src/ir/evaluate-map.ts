@@ -14,7 +14,7 @@ import {
   type NumericData,
 } from "../numerics/convert.js";
 import { type DType, dtypes } from "../numerics/dtype.js";
-import type { ArithmeticOp, LaneInstruction, LaneProgram } from "../numerics/lane.js";
+import type { ArithmeticOp, LaneProgram } from "../numerics/lane.js";
 import { expandFunctions } from "../numerics/lanes.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { InternalError } from "../support/diagnostic.js";
@@ -109,48 +109,42 @@ type Run = (operands: readonly Register[], count: number) => Register;
 
 /** The program as a function of one chunk; the result is valid until the next call. */
 function runner(program: LaneProgram, widths: RegisterWidths, size: number): Run {
-  const result = program.results[0]!;
-  const buffers = assignBuffers(program, widths, size);
-  const steps = program.instructions.map((instruction) => stepOf(instruction, widths));
+  const registers = assignBuffers(program, widths, size);
+  const sources: (readonly [register: number, operand: number])[] = [];
+  const steps: ((count: number) => void)[] = [];
+  program.instructions.forEach((instruction, i) => {
+    const { op, args, imm } = instruction;
+    if (op === "input") sources.push([i, imm!]);
+    else if (op === "constF") (registers[i] as Float32Array).fill(imm!);
+    else if (op === "constI") fillInteger(registers[i]!, imm!);
+    else if (widths.integer !== "i32") {
+      const operands = () => args.map((arg) => registers[arg] as WideLanes);
+      const out = registers[i] as WideLanes;
+      steps.push((count) => runWide(op, out, operands(), count, widths));
+    } else {
+      const row = laneRows[op as ArithmeticOp];
+      const lanes = registers as Lanes[];
+      const [a, b, c] = args as [number, number, number];
+      steps.push((count) => row(lanes[i]!, lanes[a]!, lanes[b]!, lanes[c]!, count));
+    }
+  });
   return (operands, count) => {
-    const registers: Register[] = [];
-    program.instructions.forEach((instruction, i) => {
-      if (instruction.op === "input") registers.push(operands[instruction.imm!]!);
-      else {
-        registers.push(buffers[i]!);
-        steps[i]!(
-          buffers[i]!,
-          instruction.args.map((arg) => registers[arg]!),
-          count,
-        );
-      }
-    });
-    return registers[result]!.subarray(0, count) as Register;
+    for (const [register, operand] of sources) registers[register] = operands[operand]!;
+    for (const step of steps) step(count);
+    return registers[program.results[0]!]!.subarray(0, count) as Register;
   };
 }
 
-type Step = (out: Register, operands: readonly Register[], count: number) => void;
-
-function stepOf(instruction: LaneInstruction, widths: RegisterWidths): Step {
-  const { op, imm } = instruction;
-  if (widths.integer !== "i32") {
-    return (out, operands, count) =>
-      runWide(instruction, out as WideLanes, operands as WideLanes[], count, widths);
-  }
-  if (op === "constF" || op === "constI") return (out) => (out as Lanes).fill(imm!);
-  const row = laneRows[op as ArithmeticOp];
-  return (out, operands, count) => {
-    const [a, b, c] = operands as readonly Lanes[];
-    row(out as Lanes, a!, b!, c!, count);
-  };
+function fillInteger(register: Register, value: number): void {
+  if (register instanceof Int32Array) register.fill(value);
+  else (register as BigInt64Array).fill(BigInt(value));
 }
 
-/** A buffer per instruction, used again by later ones once its last reader has run. */
-function assignBuffers(
-  program: LaneProgram,
-  widths: RegisterWidths,
-  size: number,
-): readonly Register[] {
+/**
+ * A buffer per instruction, used again by later ones once its last reader has run. Constants keep theirs: they
+ * are filled once. Inputs have none: they read what they are given.
+ */
+function assignBuffers(program: LaneProgram, widths: RegisterWidths, size: number): Register[] {
   const lastUse = new Map<number, number>();
   program.instructions.forEach(({ args }, i) => {
     for (const arg of args) lastUse.set(arg, i);
@@ -160,11 +154,13 @@ function assignBuffers(
   const buffers: Register[] = [];
   program.instructions.forEach(({ op, type, args }, i) => {
     const dtype = type === "f32" ? widths.float : widths.integer;
-    const reused = op === "input" ? undefined : free[type].pop();
+    const isSource = op === "input" || op === "constF" || op === "constI";
+    const reused = isSource ? undefined : free[type].pop();
     buffers.push(reused ?? (allocateData(dtype, op === "input" ? 0 : size) as Register));
     for (const arg of new Set(args)) {
       const { op: source, type: kind } = program.instructions[arg]!;
-      if (lastUse.get(arg) === i && source !== "input") free[kind].push(buffers[arg]!);
+      const kept = source === "input" || source === "constF" || source === "constI";
+      if (lastUse.get(arg) === i && !kept) free[kind].push(buffers[arg]!);
     }
   });
   return buffers;

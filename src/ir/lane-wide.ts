@@ -5,12 +5,7 @@
  */
 import { decodeArray } from "../numerics/convert.js";
 import { functions } from "../numerics/functions.js";
-import {
-  type FunctionName,
-  type LaneInstruction,
-  type LaneOpName,
-  laneOps,
-} from "../numerics/lane.js";
+import { type FunctionName, type LaneOpName, laneOps } from "../numerics/lane.js";
 import { scalarAlgebra } from "../numerics/scalar.js";
 import { wideAlgebra, wideFunctions, type WideValue } from "../numerics/wide.js";
 
@@ -27,17 +22,15 @@ type Values = { [index: number]: WideValue };
 
 const algebras = { i64: wideAlgebra(true), u64: wideAlgebra(false) };
 
-/** Runs one instruction other than a source; `operands` are its arguments. */
+/** Runs one instruction other than a source or constant; `operands` are its arguments. */
 export function runWide(
-  { op, imm }: LaneInstruction,
+  op: LaneOpName,
   out: WideLanes,
   operands: readonly WideLanes[],
   count: number,
   registers: WideRegisters,
 ): void {
-  if (op === "constF") (out as Float64Array).fill(imm!);
-  else if (op === "constI") (out as BigInt64Array).fill(BigInt(imm!));
-  else if (op === "toF") toFloat(out as Float64Array, operands[0] as BigInt64Array, count);
+  if (op === "toF") toFloat(out as Float64Array, operands[0] as BigInt64Array, count);
   else runRow(rowOf(op, registers), out as Values, operands as readonly Values[], count);
 }
 
