@@ -3,7 +3,7 @@ import type { Value } from "../ir/graph.js";
 import { convertData, decodeElement, encodeArray } from "../numerics/convert.js";
 import { type DType, isFloat } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
-import { dtypeAttribute, operator } from "./helpers.js";
+import { dtypeAttribute, operator, saturate } from "./helpers.js";
 import {
   Decline,
   type EvaluateContext,
@@ -24,6 +24,16 @@ function lowerCast(c: LowerContext, to: DType): Value {
   if (x.dtype === "string" || to === "string") throw new Decline("strings stay on the host");
   if (to === "f8e8m0" && roundMode(c) !== "up") throw new Decline("f8e8m0 is rounded up elsewhere");
   return c.b.cast(x, to, { saturate: c.int("saturate", 1) !== 0 });
+}
+
+/** Before opset 25 floats become 4-bit integers by rounding and saturation, and NaN the largest 4-bit float. */
+function lowerOldCast(c: LowerContext, to: DType): Value {
+  const x = c.input(0);
+  const integer = to === "i4" || to === "u4";
+  if (!isFloat(x.dtype) || !(integer || to === "f4e2m1")) return lowerCast(c, to);
+  if (integer) return c.b.map(to, [x], (l, a) => saturate(l, l.toI(l.rint(a!)), to));
+  const largest = c.b.map(x.dtype, [x], (l, a) => l.select(l.eq(a!, a!), a!, l.constF(6)));
+  return c.b.cast(largest, to);
 }
 
 function roundMode(c: NodeContext): "up" | "down" | "nearest" {
@@ -73,13 +83,26 @@ function textOf(x: Tensor, index: number): string {
   return String(Number(value.toPrecision(9)));
 }
 
+function castRecords(
+  name: string,
+  since: number,
+  target: { lower: (c: LowerContext) => DType; evaluate: (c: EvaluateContext) => DType },
+): OperatorRecord[] {
+  const evaluate = (c: EvaluateContext) => evaluateCast(c, target.evaluate(c));
+  const old = operator(name, { since, until: 24 }, (c) => lowerOldCast(c, target.lower(c)));
+  const now = operator(name, 25, (c) => lowerCast(c, target.lower(c)));
+  return [
+    { ...old, evaluate },
+    { ...now, evaluate },
+  ];
+}
+
+const named = (c: NodeContext): DType => dtypeAttribute(c, "to");
+
 export const castOperators: readonly OperatorRecord[] = [
-  {
-    ...operator("Cast", 6, (c) => lowerCast(c, dtypeAttribute(c, "to"))),
-    evaluate: (c) => evaluateCast(c, dtypeAttribute(c, "to")),
-  },
-  {
-    ...operator("CastLike", 15, (c) => lowerCast(c, c.input(1).dtype)),
-    evaluate: (c) => evaluateCast(c, c.tensorInput(1).dtype),
-  },
+  ...castRecords("Cast", 6, { lower: named, evaluate: named }),
+  ...castRecords("CastLike", 15, {
+    lower: (c) => c.input(1).dtype,
+    evaluate: (c) => c.tensorInput(1).dtype,
+  }),
 ];

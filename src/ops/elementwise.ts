@@ -155,7 +155,13 @@ function clipAttribute(c: LowerContext, name: string): Value | undefined {
 
 function evaluateMod(c: EvaluateContext): readonly Tensor[] {
   const [x, divisor] = [c.tensorInput(0), c.tensorInput(1)];
-  return [evaluateBroadcast(x.dtype, [x, divisor], (a, d) => Number(a) % Number(d))];
+  const likeDividend = c.int("fmod", 0) !== 0;
+  return [
+    evaluateBroadcast(x.dtype, [x, divisor], (a, d) => {
+      const rest = Number(a) % Number(d);
+      return likeDividend || rest === 0 || rest < 0 === Number(d) < 0 ? rest : rest + Number(d);
+    }),
+  ];
 }
 
 /** Powers of integers are exact and wrap; with a negative exponent they are cut off to an integer. */

@@ -14,6 +14,7 @@ import { contribQuantizedOperators } from "./contrib-quantized.js";
 import { weightOnlyOperators } from "./weight-only.js";
 import { attentionOperators } from "./attention.js";
 import { rotaryOperators } from "./rotary.js";
+import { statefulOperators } from "./stateful.js";
 import type { OperatorRecord } from "./record.js";
 import { reductionOperators } from "./reductions.js";
 import { shapeOperators } from "./shape.js";
@@ -49,6 +50,7 @@ export const operators: readonly OperatorRecord[] = [
   ...weightOnlyOperators,
   ...attentionOperators,
   ...rotaryOperators,
+  ...statefulOperators,
   ...shapeOperators,
   ...movementOperators,
   ...slicingOperators,
