@@ -231,3 +231,20 @@ export function keyCountStep(b: GraphBuilder, keys: Dim, count: Value): ScoreSte
     apply: (l, score, key, n) => l.select(l.ltI(key!, n!), score, l.constF(-Infinity)),
   };
 }
+
+/** A mask or bias over fewer keys than there are: the others are out. */
+export function padMask(b: GraphBuilder, mask: Value, keys: Dim): Value {
+  const last = mask.shape.length - 1;
+  const extent = mask.shape[last]!;
+  if (extent === 1 || typeof extent !== "number" || typeof keys !== "number" || extent >= keys) {
+    return mask;
+  }
+  const none = mask.shape.map(() => 0);
+  const high = none.map((_, axis) => (axis === last ? keys - extent : 0));
+  return b.pad(mask, none, high, mask.dtype === "bool" ? 0 : -Infinity);
+}
+
+/** A number of positions as an i32 without dims. */
+export function positionScalar(b: GraphBuilder, dim: Dim): Value {
+  return b.cast(b.dims([dim], { scalar: true }), "i32");
+}

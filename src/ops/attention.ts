@@ -12,6 +12,8 @@ import {
   keyCountStep,
   type Labelled,
   maskStep,
+  padMask,
+  positionScalar,
   type ScoreStep,
   splitKeys,
   splitQuery,
@@ -92,32 +94,16 @@ function masksOf(
   const queries = query.value.shape[query.labels.indexOf("s")]!;
   const [mask, past, count] = [c.inputs[3], c.inputs[4], c.inputs[6]];
   const steps: ScoreStep[] = [];
-  if (mask !== undefined) steps.push(maskStep(b, padMask(c, mask, keys), heads));
+  if (mask !== undefined) steps.push(maskStep(b, padMask(b, mask, keys), heads));
   if (c.int("is_causal", 0) !== 0) {
     const before =
       past === undefined && count !== undefined
-        ? b.map("i32", [byBatch(b, count), scalar(c, queries)], (l, n, s) => l.subI(n!, s!))
-        : scalar(c, past?.shape[2] ?? 0);
+        ? b.map("i32", [byBatch(b, count), positionScalar(b, queries)], (l, n, s) => l.subI(n!, s!))
+        : positionScalar(b, past?.shape[2] ?? 0);
     steps.push(causalStep(b, { queries, keys, offset: before }));
   }
   if (count !== undefined) steps.push(keyCountStep(b, keys, byBatch(b, count)));
   return steps;
-}
-
-/** A mask over fewer keys than there are takes the others out. */
-function padMask(c: LowerContext, mask: Value, keys: Dim): Value {
-  const last = mask.shape.length - 1;
-  const extent = mask.shape[last]!;
-  if (extent === 1 || typeof extent !== "number" || typeof keys !== "number" || extent >= keys) {
-    return mask;
-  }
-  const none = mask.shape.map(() => 0);
-  const high = none.map((_, axis) => (axis === last ? keys - extent : 0));
-  return c.b.pad(mask, none, high, mask.dtype === "bool" ? 0 : -Infinity);
-}
-
-function scalar(c: LowerContext, dim: Dim): Value {
-  return c.b.cast(c.b.dims([dim], { scalar: true }), "i32");
 }
 
 export const attentionOperators: readonly OperatorRecord[] = [

@@ -15,6 +15,8 @@ import { weightOnlyOperators } from "./weight-only.js";
 import { attentionOperators } from "./attention.js";
 import { rotaryOperators } from "./rotary.js";
 import { statefulOperators } from "./stateful.js";
+import { contribAttentionOperators } from "./contrib-attention.js";
+import { groupQueryOperators } from "./group-query.js";
 import type { OperatorRecord } from "./record.js";
 import { reductionOperators } from "./reductions.js";
 import { shapeOperators } from "./shape.js";
@@ -51,6 +53,8 @@ export const operators: readonly OperatorRecord[] = [
   ...attentionOperators,
   ...rotaryOperators,
   ...statefulOperators,
+  ...contribAttentionOperators,
+  ...groupQueryOperators,
   ...shapeOperators,
   ...movementOperators,
   ...slicingOperators,

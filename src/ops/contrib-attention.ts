@@ -1,0 +1,235 @@
+/**
+ * Attention of com.microsoft: Attention (with its projections), MultiHeadAttention, GroupQueryAttention. The
+ * computation is in `attention-core.ts`; here is where queries, keys, masks and caches come from.
+ */
+import { type Dim, dimAdd, dimMul, dimText, staticDim } from "../ir/dim.js";
+import type { Value } from "../ir/graph.js";
+import {
+  attend,
+  byBatch,
+  causalStep,
+  type HeadCounts,
+  headsFirst,
+  joinHeads,
+  joinScores,
+  type Labelled,
+  maskStep,
+  positionScalar,
+  type ScoreStep,
+  splitKeys,
+  splitQuery,
+} from "./attention-core.js";
+import { operatorOfMany } from "./helpers.js";
+import { exactQuotient } from "./movement.js";
+import { matrixProduct } from "./product.js";
+import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
+
+const contrib = { domain: "com.microsoft", since: 1 };
+
+/** Packed tensors [n, positions, heads * features], or keys and values with their heads first. */
+interface Projected {
+  readonly query: Value;
+  readonly key: Value;
+  readonly value: Value;
+}
+
+interface Options {
+  readonly past?: { readonly key: Value; readonly value: Value } | undefined;
+  readonly mask: Value | undefined;
+  readonly bias: Value | undefined;
+}
+
+interface Attended {
+  readonly result: Value;
+  readonly key: Labelled;
+  readonly value: Labelled;
+  readonly scores: Value;
+}
+
+function requiredInt(c: LowerContext, name: string): number {
+  return c.int(name) ?? c.invalid("L0108", `attribute ${name} is missing`);
+}
+
+function featuresOf(c: LowerContext, x: Value, heads: number): Dim {
+  const last = x.shape.at(-1)!;
+  if (x.shape.length === 4) return last;
+  const sentence = () => `${dimText(last)} features cannot be split over ${heads} heads`;
+  return exactQuotient(c, last, heads, sentence);
+}
+
+/** Attention with as many heads of keys as of queries. */
+function attendAll(c: LowerContext, { query, key, value }: Projected, options: Options): Attended {
+  const { b } = c;
+  const count = requiredInt(c, "num_heads");
+  const heads = { queries: count, keys: count };
+  const features = featuresOf(c, query, count);
+  const keys = after(c, options.past?.key, splitKeys(b, key, count, features, "d"));
+  const valueFeatures = featuresOf(c, value, count);
+  const values = after(c, options.past?.value, splitKeys(b, value, count, valueFeatures, "e"));
+  const attention = attend(b, {
+    dtype: query.dtype,
+    query: splitQuery(b, query, heads, features),
+    key: keys,
+    value: values,
+    scale: scaleOf(c, features),
+    softcap: 0,
+    masks: masksOf(c, heads, query.shape[1]!, keys, options),
+  });
+  return {
+    result: joinHeads(b, attention.result, true),
+    key: keys,
+    value: values,
+    scores: joinScores(b, attention.masked, query.dtype),
+  };
+}
+
+function scaleOf(c: LowerContext, features: Dim): number {
+  const given = c.float("scale", 0);
+  return given === 0 ? 1 / Math.sqrt(staticDim(features, "scores are scaled by it")) : given;
+}
+
+/** Keys or values behind those of the past [n, heads, positions, features]. */
+function after(c: LowerContext, past: Value | undefined, now: Labelled): Labelled {
+  if (past === undefined) return now;
+  const value = c.b.concat([past, headsFirst(c.b, now)], 2);
+  return { value, labels: `nht${now.labels.at(-1)!}` };
+}
+
+function masksOf(
+  c: LowerContext,
+  heads: HeadCounts,
+  queries: Dim,
+  keys: Labelled,
+  { past, mask, bias }: Options,
+): readonly ScoreStep[] {
+  const { b } = c;
+  const keyCount = keys.value.shape[keys.labels.indexOf("t")]!;
+  const steps: ScoreStep[] = [];
+  if (bias !== undefined) steps.push(maskStep(b, bias, heads));
+  if (mask !== undefined) steps.push(paddingStep(c, mask, keyCount));
+  if (c.int("unidirectional", 0) !== 0) {
+    const offset = positionScalar(b, past?.key.shape[2] ?? 0);
+    steps.push(causalStep(b, { queries, keys: keyCount, offset }));
+  }
+  return steps;
+}
+
+/**
+ * A padding mask of integers: 0 adds mask_filter_value. [n, t], [n, s, t], [n, 1, s, t], or the number of keys
+ * of each batch entry [n].
+ */
+function paddingStep(c: LowerContext, mask: Value, keys: Dim): ScoreStep {
+  const { b } = c;
+  const filter = c.float("mask_filter_value", -10000);
+  const rank = mask.shape.length;
+  if (rank === 1) {
+    const batch = c.input(0).shape[0]!;
+    if (dimText(mask.shape[0]!) !== dimText(batch)) {
+      throw new Decline("a mask of start and end positions is not lowered");
+    }
+    return {
+      inputs: [b.iota("i32", [keys], 0), byBatch(b, mask)],
+      apply: (l, s, key, n) => l.select(l.ltI(key!, n!), s, l.add(s, l.constF(filter))),
+    };
+  }
+  if (rank === 4) throw new Decline("a mask over maximum lengths is not lowered");
+  const beside = b.unsqueeze(mask, rank === 2 ? [1, 2, 3] : [1, 2]);
+  return {
+    inputs: [beside],
+    apply: (l, s, m) => l.select(l.eqI(m!, l.constI(0)), l.add(s, l.constF(filter)), s),
+  };
+}
+
+/** Inputs: x, weights [in, q + k + v], bias, mask, past [2, n, heads, t, features], bias of scores. */
+function lowerAttention(c: LowerContext): readonly (Value | undefined)[] {
+  const { b } = c;
+  if (c.int("do_rotary", 0) !== 0 || c.int("past_present_share_buffer", 0) !== 0) {
+    throw new Decline("do_rotary and past_present_share_buffer are not lowered");
+  }
+  const x = c.input(0);
+  const product = matrixProduct(b, x, c.input(1));
+  const bias = c.inputs[2];
+  const all =
+    bias === undefined
+      ? b.cast(product, x.dtype)
+      : b.map(x.dtype, [product, bias], (l, y, z) => l.add(y!, z!));
+  const total = staticDim(all.shape[2]!, "queries, keys and values are parts of it");
+  const sizes = c.ints("qkv_hidden_sizes") ?? [total / 3, total / 3, total / 3];
+  const part = (i: number) =>
+    b.sliceAxis(
+      all,
+      2,
+      sizes.slice(0, i).reduce((sum, size) => sum + size, 0),
+      sizes[i]!,
+    );
+  const given = c.inputs[4];
+  const half = (i: number) => b.squeeze(b.sliceAxis(given!, 0, i, 1), [0]);
+  const past = given === undefined ? undefined : { key: half(0), value: half(1) };
+  const projected = { query: part(0), key: part(1), value: part(2) };
+  const attended = attendAll(c, projected, { past, mask: c.inputs[3], bias: c.inputs[5] });
+  const present = () =>
+    b.concat(
+      [attended.key, attended.value].map((x) => b.unsqueeze(headsFirst(b, x), [0])),
+      0,
+    );
+  return [attended.result, c.wantsOutput(1) ? present() : undefined].slice(0, c.outputCount);
+}
+
+/** Inputs: query, key, value, bias, padding mask, bias of scores, past keys, past values. */
+function lowerMultiHead(c: LowerContext): readonly (Value | undefined)[] {
+  const { b } = c;
+  const [pastKey, pastValue] = [c.inputs[6], c.inputs[7]];
+  if (c.inputs[8] !== undefined || c.inputs[9] !== undefined) {
+    throw new Decline("a cache that is shared or searched is not lowered");
+  }
+  const past =
+    pastKey === undefined || pastValue === undefined
+      ? undefined
+      : { key: pastKey, value: pastValue };
+  const attended = attendAll(c, withBias(c, unpacked(c)), {
+    past,
+    mask: c.inputs[4],
+    bias: c.inputs[5],
+  });
+  return [
+    attended.result,
+    c.wantsOutput(1) ? headsFirst(b, attended.key) : undefined,
+    c.wantsOutput(2) ? headsFirst(b, attended.value) : undefined,
+    c.wantsOutput(3) ? attended.scores : undefined,
+  ].slice(0, c.outputCount);
+}
+
+/** Queries, keys and values that come apart, or packed in one input [n, s, heads, 2 or 3, features]. */
+function unpacked(c: LowerContext): Projected {
+  const { b } = c;
+  const [query, key, value] = [c.input(0), c.inputs[1], c.inputs[2]];
+  const part = (x: Value, i: number) => {
+    const [n, s, heads, , features] = x.shape as readonly [Dim, Dim, Dim, Dim, Dim];
+    return b.reshape(b.sliceAxis(x, 3, i, 1), [n, s, dimMul(heads, features)]);
+  };
+  if (key === undefined)
+    return { query: part(query, 0), key: part(query, 1), value: part(query, 2) };
+  if (value === undefined) return { query, key: part(key, 0), value: part(key, 1) };
+  return { query, key, value };
+}
+
+/** One bias vector for the features of queries, keys and values, one after the other. */
+function withBias(c: LowerContext, { query, key, value }: Projected): Projected {
+  const bias = c.inputs[3];
+  if (bias === undefined) return { query, key, value };
+  let start: Dim = 0;
+  const shifted = (x: Value) => {
+    const heads = x.shape.length === 4 ? x.shape[1]! : 1;
+    const size = dimMul(heads, x.shape.at(-1)!);
+    const part = c.b.sliceAxis(bias, 0, start, size);
+    start = dimAdd(start, size);
+    const beside = x.shape.length === 4 ? c.b.reshape(part, [heads, 1, x.shape[3]!]) : part;
+    return c.b.map(x.dtype, [x, beside], (l, a, z) => l.add(a!, z!));
+  };
+  return { query: shifted(query), key: shifted(key), value: shifted(value) };
+}
+
+export const contribAttentionOperators: readonly OperatorRecord[] = [
+  operatorOfMany("Attention", contrib, lowerAttention),
+  operatorOfMany("MultiHeadAttention", contrib, lowerMultiHead),
+];
