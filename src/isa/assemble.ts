@@ -53,6 +53,24 @@ export function assemble(text: string): Program {
   while (accept(cursor, "queue")) queues.push(parseQueue(cursor));
   const roles: string[] = [];
   while (accept(cursor, "role")) roles.push(parseName(cursor));
+  const body = parseBody(cursor, { bindings, queues, roles });
+  expect(cursor, "halt");
+  if (peek(cursor).kind !== "end") failAt(peek(cursor), "halt is not the last instruction");
+  return { name, grid: { rows, columns }, scalarCount, bindings, queues, body, roles };
+}
+
+/** What the operands of a body may name. */
+export interface Declared {
+  readonly bindings: readonly { readonly name: string }[];
+  readonly queues: readonly { readonly name: string }[];
+  readonly roles: readonly string[];
+}
+
+/** Loops and instructions up to `halt` or an `end` too many. */
+export function parseBody(
+  cursor: Cursor,
+  { bindings, queues, roles }: Declared,
+): readonly ProgramNode[] {
   const names: AssemblyNames = {
     queue: numbers("queue", queues),
     binding: numbers("binding", bindings),
@@ -62,13 +80,10 @@ export function assemble(text: string): Program {
     ),
     loop: loopNumbers(cursor),
   };
-  const body = parseNodes(cursor, names, { next: 0 });
-  expect(cursor, "halt");
-  if (peek(cursor).kind !== "end") failAt(peek(cursor), "halt is not the last instruction");
-  return { name, grid: { rows, columns }, scalarCount, bindings, queues, body, roles };
+  return parseNodes(cursor, names, { next: 0 });
 }
 
-function parseBinding(cursor: Cursor): ProgramBinding {
+export function parseBinding(cursor: Cursor): ProgramBinding {
   const name = parseName(cursor);
   const dtype = parseWord(cursor, deviceDTypes, "a data type");
   const elements = parseInteger(cursor);

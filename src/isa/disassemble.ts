@@ -43,7 +43,6 @@ export interface DisassembleOptions {
 }
 
 export function disassemble(program: Program, options: DisassembleOptions = {}): string {
-  const names = collectNames(program);
   const lines = [
     `program ${quoted(program.name)}`,
     `grid ${program.grid.rows} x ${program.grid.columns}`,
@@ -54,11 +53,19 @@ export function disassemble(program: Program, options: DisassembleOptions = {}):
     ...program.queues.map(queueLine),
     ...program.roles.map((role) => `role ${quoted(role)}`),
     "",
+    ...bodyLines(program, options),
+    "halt",
   ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** The loops and instructions alone. */
+export function bodyLines(program: Program, options: DisassembleOptions = {}): string[] {
+  const lines: string[] = [];
+  const names = collectNames(program);
   const loops = { next: 0 };
   for (const node of program.body) printNode(node, { names, options, loops, lines, indent: "" });
-  lines.push("halt");
-  return `${lines.join("\n")}\n`;
+  return lines;
 }
 
 /** One instruction on one line, for messages and traces. */
@@ -108,7 +115,7 @@ function reference(named: readonly { id: number; name: string }[]): (id: number)
   return (id) => texts.get(id) ?? `%${id}`;
 }
 
-function quoted(name: string): string {
+export function quoted(name: string): string {
   return isPlainName(name) ? name : JSON.stringify(name);
 }
 
