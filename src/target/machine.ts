@@ -196,7 +196,7 @@ export interface RooflineMachine {
   readonly links: readonly RooflineLink[];
   readonly overheadNs: { readonly [K in OverheadKind]: number };
   readonly efficiency: {
-    /** Fraction of peak against the smaller of a contraction's output extents. */
+    /** Fraction of peak against the operations of one contraction. */
     readonly contraction: EfficiencyCurve;
     /** Fraction of bandwidth against bytes moved by one operator. */
     readonly memory: EfficiencyCurve;
