@@ -56,6 +56,9 @@ export interface Attention {
 
 const scoreLabels = "nhgst";
 
+/** Masks say "out" by -inf or by the lowest number of fp32, which swallows any score that it is added to. */
+const maskedScore = -3.4028234663852886e38;
+
 export function attend(b: GraphBuilder, form: AttentionForm): Attention {
   const { query, key, value, dtype } = form;
   const wide = computeType(dtype);
@@ -98,11 +101,13 @@ function rowPowers(
   const wide = scores.dtype;
   const top = b.reduce(scores, "max", [4], { keepDims: true });
   const largest = sink === undefined ? top : b.map(wide, [top, sink], (l, m, s) => l.max(m!, s!));
-  // What is masked wholly has the maximum -inf, from which no score can be subtracted.
+  // A row that is masked wholly has no maximum to subtract: without one, all its powers are 0.
   const offset =
     masks.length === 0
       ? largest
-      : b.map(wide, [largest], (l, m) => l.select(l.eq(m!, l.constF(-Infinity)), l.constF(0), m!));
+      : b.map(wide, [largest], (l, m) =>
+          l.select(l.le(m!, l.constF(maskedScore)), l.constF(0), m!),
+        );
   const powers = b.map(dtype, [scores, offset], (l, s, m) => l.exp(l.sub(s!, m!)));
   const sum = b.reduce(b.cast(powers, wide as "f32"), "sum", [4], { keepDims: true });
   if (sink === undefined) return { powers, sum };
