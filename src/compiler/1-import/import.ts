@@ -13,7 +13,7 @@ import type { ValueInfoProto } from "../../onnx/schema.js";
 import { DiagnosticError, fail } from "../../support/diagnostic.js";
 import { graphBody, requireClosed } from "./body.js";
 import { createModelContext, elementTypeOf, type ModelContext } from "./model-context.js";
-import { type Frame, importBody, requireOutput } from "./nodes.js";
+import { type Frame, importGraph, requireOutput } from "./nodes.js";
 import { type BoundSymbol, type DimRange, inputShapes, withBindings } from "./symbols.js";
 
 export interface ImportOptions {
@@ -41,15 +41,18 @@ export interface ImportResult {
  */
 export function importModel(model: Model, options: ImportOptions = {}): ImportResult {
   try {
-    const body = graphBody(model.graph);
-    requireClosed(body);
     const context = createModelContext(model, options.externalData);
+    const opsets = context.opsetsOf(model.opsetImport);
+    requireClosed(graphBody(model.graph));
     const shapeOptions = {
       dims: options.dims ?? new Map(),
       inputShapes: options.inputShapes ?? new Map(),
     };
     const { result, bindings } = withBindings(model.graph, shapeOptions, (bound) =>
-      importOnce(model, context, options, inputShapes(model.graph, shapeOptions, bound)),
+      importOnce(
+        { model, context, opsets, options },
+        inputShapes(model.graph, shapeOptions, bound),
+      ),
     );
     return { graph: result, notes: bindings };
   } catch (error) {
@@ -64,10 +67,15 @@ export function requiredInputs(model: Model): readonly ValueInfoProto[] {
   return model.graph.input.filter((input) => !initializers.has(input.name ?? ""));
 }
 
+interface Import {
+  readonly model: Model;
+  readonly context: ModelContext;
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly options: ImportOptions;
+}
+
 function importOnce(
-  model: Model,
-  context: ModelContext,
-  options: ImportOptions,
+  { model, context, opsets, options }: Import,
   shapes: ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>,
 ): Graph {
   const body = graphBody(model.graph);
@@ -75,7 +83,7 @@ function importOnce(
   const frame: Frame = {
     model: context,
     b,
-    opsets: context.opsetsOf(model.opsetImport),
+    opsets,
     caller: new Map(),
     prefix: "",
     depth: 0,
@@ -91,7 +99,7 @@ function importOnce(
       values.set(name, b.input(name, dtypeOf(input), shapeOfInput(input, shapes)));
     }
   }
-  const outputs = importBody(frame, body, values);
+  const outputs = importGraph(frame, body, values);
   return b.finish(
     model.graph.name ?? "",
     body.outputNames.map((name, i) => ({ name, value: requireOutput(name, outputs[i]) })),

@@ -14,7 +14,13 @@ import { atNode, createLowerContext, isHostOnly, isTensor } from "../../ops/cont
 import { evaluateOnnxNode } from "../../ops/evaluate-node.js";
 import { Decline, type HostType, type OperatorRecord } from "../../ops/record.js";
 import { findOperator } from "../../ops/table.js";
-import { DiagnosticError, fail, InternalError, type Place } from "../../support/diagnostic.js";
+import {
+  type Diagnostic,
+  DiagnosticError,
+  fail,
+  InternalError,
+  type Place,
+} from "../../support/diagnostic.js";
 import { readAttributes } from "./attributes.js";
 import {
   type Body,
@@ -46,8 +52,18 @@ export interface Frame {
 /** Values by name; undefined where a function's optional input was left out. */
 export type Bindings = ReadonlyMap<string, Value | undefined>;
 
+/** The outputs of the model's own graph, all of whose operators are looked up before any is imported. */
+export function importGraph(
+  frame: Frame,
+  body: Body,
+  inputs: Bindings,
+): readonly (Value | undefined)[] {
+  requireOperators(frame, body);
+  return importBody(frame, body, inputs);
+}
+
 /** The body's outputs. `outer` holds what it captures. */
-export function importBody(
+function importBody(
   frame: Frame,
   body: Body,
   inputs: Bindings,
@@ -152,15 +168,34 @@ const lastOpset = 1000;
 function recordOf(domain: string, operator: string, opset: number, place: Place): OperatorRecord {
   const record = findOperator(domain, operator, opset);
   if (record !== undefined) return record;
-  const shown = domain || "ai.onnx";
+  const where = `opset ${opset} of ${domain || "ai.onnx"}`;
   for (let later = opset + 1; later <= lastOpset; later++) {
     if (findOperator(domain, operator, later) === undefined) continue;
-    fail("L0103", `the operator is not known in opset ${opset} of ${shown}`, {
+    fail("L0103", `the operator is not known in ${where}`, {
       place,
       hint: `it is from opset ${later} on: convert the model`,
     });
   }
-  fail("L0103", `the operator does not exist in opset ${opset} of ${shown}`, { place });
+  fail("L0103", `the operator does not exist in ${where}`, { place });
+}
+
+/** Every operator of the body that has no record, each with the first node that needs it. */
+function requireOperators(frame: Frame, body: Body): void {
+  const missing = new Map<string, Diagnostic>();
+  for (const { proto, name } of liveNodes(body, body.outputNames)) {
+    const domain = canonicalDomain(proto.domain);
+    const operator = proto.opType ?? "";
+    const key = `${domain}:${operator}`;
+    if (missing.has(key) || frame.model.function(domain, operator, proto.overload ?? "")) continue;
+    const place = { node: name, operator };
+    try {
+      recordOf(domain, operator, opsetOf(frame, domain, place), place);
+    } catch (error) {
+      if (!(error instanceof DiagnosticError)) throw error;
+      missing.set(key, error.diagnostics[0]!);
+    }
+  }
+  if (missing.size > 0) throw new DiagnosticError([...missing.values()]);
 }
 
 interface NodeInputs {

@@ -156,7 +156,10 @@ function requireSameShape(
     });
   if (fits) return;
   const wanted = dims.map((dim, axis) => dimName(input, axis, dim)).join(", ");
-  fail("L0602", `input "${input.name}" has the shape [${actual}] where the model has [${wanted}]`);
+  fail(
+    "L0602",
+    `input "${input.name}" has the shape [${actual.join(", ")}] where the model has [${wanted}]`,
+  );
 }
 
 const token = /\s*(?:(\d+)|([A-Za-z_][\w.]*)|(\/\/|[-+*()]))/y;
