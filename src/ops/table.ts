@@ -33,6 +33,13 @@ import { poolingOperators } from "./pooling.js";
 import { regionOperators } from "./regions.js";
 import { gatherOperators } from "./gather.js";
 import { selectionOperators } from "./selection.js";
+import { recurrentOperators } from "./recurrent.js";
+import { sequenceOperators } from "./sequences.js";
+import { stringOperators } from "./strings.js";
+import { randomOperators } from "./random.js";
+import { signalOperators } from "./signal.js";
+import { lossOperators } from "./losses.js";
+import { matrixOperators } from "./matrices.js";
 import { softmaxOperators } from "./softmax.js";
 
 export const operators: readonly OperatorRecord[] = [
@@ -69,6 +76,13 @@ export const operators: readonly OperatorRecord[] = [
   ...regionOperators,
   ...gatherOperators,
   ...selectionOperators,
+  ...recurrentOperators,
+  ...sequenceOperators,
+  ...stringOperators,
+  ...randomOperators,
+  ...signalOperators,
+  ...lossOperators,
+  ...matrixOperators,
 ];
 
 /** Records of each `domain:name`, none of whose version ranges overlap. */

@@ -1,0 +1,208 @@
+/** One step of an LSTM, GRU or RNN: from the gates' inputs and the last state to the next state. */
+import type { DType } from "../numerics/dtype.js";
+import type { Lane, LaneBuilder } from "../ir/builder.js";
+import type { Value } from "../ir/graph.js";
+import { atLeast, atMost, range } from "./helpers.js";
+import { type Activation, namedActivation, takesAlpha } from "./named-activations.js";
+import type { LowerContext } from "./record.js";
+
+export interface CellState {
+  /** [batch, hidden], as are all states. */
+  readonly hidden: Value;
+  /** The cell state of an LSTM. */
+  readonly memory?: Value;
+}
+
+/** Of one direction, in the type that the layer computes in. */
+export interface CellWeights {
+  readonly dtype: DType;
+  readonly hidden: number;
+  /** [gates * hidden, inputs]. */
+  readonly input: Value;
+  /** [gates * hidden, hidden]. */
+  readonly state: Value;
+  /** [gates * hidden], already in the gates' inputs. */
+  readonly bias: Value | undefined;
+  /** The state's own bias, where it must not be added to the inputs' bias. */
+  readonly stateBias: Value | undefined;
+  /** [3 * hidden]: of the gates input, output, forget. */
+  readonly peepholes: Value | undefined;
+}
+
+/** `gates`: [batch, gates * hidden], the products of this step's input with its weights, plus bias. */
+export type Step = (gates: Value, state: CellState) => CellState;
+
+export interface Cell {
+  readonly gates: number;
+  readonly hasMemory: boolean;
+  separatesStateBias(c: LowerContext): boolean;
+  prepare(c: LowerContext, weights: CellWeights, direction: number): Step;
+}
+
+export const lstmCell: Cell = {
+  gates: 4,
+  hasMemory: true,
+  separatesStateBias: () => false,
+  prepare: prepareLstm,
+};
+
+export const gruCell: Cell = {
+  gates: 3,
+  hasMemory: false,
+  separatesStateBias: (c) => c.int("linear_before_reset", 0) !== 0,
+  prepare: prepareGru,
+};
+
+export const rnnCell: Cell = {
+  gates: 1,
+  hasMemory: false,
+  separatesStateBias: () => false,
+  prepare: prepareRnn,
+};
+
+/** Gates in order input, output, forget, cell. */
+function prepareLstm(c: LowerContext, weights: CellWeights, direction: number): Step {
+  const [f, g, h] = activationsOf(c, ["Sigmoid", "Tanh", "Tanh"], direction);
+  const couples = c.int("input_forget", 0) !== 0;
+  const [peepInput, peepOutput, peepForget] = range(0, 3).map((gate) =>
+    weights.peepholes === undefined ? undefined : gateOf(c, weights.peepholes, gate, weights, 0),
+  );
+  return (gates, state) => {
+    const sums = add(c, gates, timesState(c, state.hidden, weights));
+    const [input, output, forget, cell] = range(0, 4).map((i) => gateOf(c, sums, i, weights, 1));
+    const memory = c.b.map(
+      weights.dtype,
+      given(input!, forget!, cell!, state.memory!, peepInput, peepForget),
+      (l, i, fo, ce, m, pi, pf) => {
+        const opened = f!(l, pi === undefined ? i! : l.add(i!, l.mul(pi, m!)));
+        const kept = couples
+          ? l.sub(l.constF(1), opened)
+          : f!(l, pf === undefined ? fo! : l.add(fo!, l.mul(pf, m!)));
+        return l.add(l.mul(kept, m!), l.mul(opened, g!(l, ce!)));
+      },
+    );
+    const hidden = c.b.map(weights.dtype, given(output!, memory, peepOutput), (l, o, m, po) => {
+      const opened = f!(l, po === undefined ? o! : l.add(o!, l.mul(po, m!)));
+      return l.mul(opened, h!(l, m!));
+    });
+    return { hidden, memory };
+  };
+}
+
+/** Gates in order update, reset, hidden. */
+function prepareGru(c: LowerContext, weights: CellWeights, direction: number): Step {
+  const [f, g] = activationsOf(c, ["Sigmoid", "Tanh"], direction);
+  const linearFirst = c.int("linear_before_reset", 0) !== 0;
+  const { dtype, hidden: size } = weights;
+  const candidate: CellWeights = {
+    ...weights,
+    state: c.b.sliceAxis(weights.state, 0, 2 * size, size),
+  };
+  const control: CellWeights = { ...weights, state: c.b.sliceAxis(weights.state, 0, 0, 2 * size) };
+  const [controlBias, candidateBias] =
+    weights.stateBias === undefined
+      ? [undefined, undefined]
+      : [
+          c.b.sliceAxis(weights.stateBias, 0, 0, 2 * size),
+          c.b.sliceAxis(weights.stateBias, 0, 2 * size, size),
+        ];
+  return (gates, { hidden }) => {
+    const own = c.b.sliceAxis(gates, 1, 0, 2 * size);
+    const products = timesState(c, hidden, control);
+    const sums = c.b.map(dtype, given(own, products, controlBias), addAll);
+    const [update, reset] = range(0, 2).map((i) => gateOf(c, sums, i, weights, 1));
+    const input = gateOf(c, gates, 2, weights, 1);
+    const proposal = linearFirst
+      ? c.b.map(
+          dtype,
+          given(input, reset!, timesState(c, hidden, candidate), candidateBias),
+          (l, x, r, product, bias) => {
+            const linear = bias === undefined ? product! : l.add(product!, bias);
+            return g!(l, l.add(x!, l.mul(f!(l, r!), linear)));
+          },
+        )
+      : proposalAfterReset(c, { input, reset: reset!, hidden, candidate, f: f!, g: g! });
+    return {
+      hidden: c.b.map(dtype, [update!, proposal, hidden], (l, z, p, h) => {
+        const opened = f!(l, z!);
+        return l.add(l.mul(l.sub(l.constF(1), opened), p!), l.mul(opened, h!));
+      }),
+    };
+  };
+}
+
+interface ResetParts {
+  readonly input: Value;
+  readonly reset: Value;
+  readonly hidden: Value;
+  readonly candidate: CellWeights;
+  readonly f: Activation;
+  readonly g: Activation;
+}
+
+function proposalAfterReset(c: LowerContext, parts: ResetParts): Value {
+  const { dtype } = parts.candidate;
+  const kept = c.b.map(dtype, [parts.reset, parts.hidden], (l, r, h) => l.mul(parts.f(l, r!), h!));
+  const product = timesState(c, kept, parts.candidate);
+  return c.b.map(dtype, [parts.input, product], (l, x, p) => parts.g(l, l.add(x!, p!)));
+}
+
+function prepareRnn(c: LowerContext, weights: CellWeights, direction: number): Step {
+  const [f] = activationsOf(c, ["Tanh"], direction);
+  return (gates, { hidden }) => {
+    const product = timesState(c, hidden, weights);
+    return {
+      hidden: c.b.map(weights.dtype, [gates, product], (l, x, p) => f!(l, l.add(x!, p!))),
+    };
+  };
+}
+
+function timesState(c: LowerContext, hidden: Value, { state }: CellWeights): Value {
+  return c.b.contract(hidden, state, { a: "bh", b: "gh", out: "bg", order: "h" });
+}
+
+function gateOf(
+  c: LowerContext,
+  gates: Value,
+  index: number,
+  { hidden }: CellWeights,
+  axis: number,
+): Value {
+  return c.b.sliceAxis(gates, axis, index * hidden, hidden);
+}
+
+function add(c: LowerContext, x: Value, y: Value): Value {
+  return c.b.map(x.dtype, [x, y], addAll);
+}
+
+function addAll(l: LaneBuilder, ...lanes: Lane[]): Lane {
+  return lanes.reduce((a, b) => l.add(a, b));
+}
+
+function given(...values: readonly (Value | undefined)[]): readonly Value[] {
+  return values.filter((value) => value !== undefined);
+}
+
+/** The activations of one direction; their inputs are clipped where the node says so. */
+function activationsOf(
+  c: LowerContext,
+  defaults: readonly string[],
+  direction: number,
+): readonly Activation[] {
+  const names = c.strings("activations") ?? [];
+  const alphas = [...(c.floats("activation_alpha") ?? [])];
+  const betas = [...(c.floats("activation_beta") ?? [])];
+  const clip = c.float("clip");
+  const all = (names.length === 0 ? [...defaults, ...defaults] : names).map((name): Activation => {
+    const takes = takesAlpha(name);
+    const alpha = takes.alpha ? alphas.shift() : undefined;
+    const beta = takes.beta ? betas.shift() : undefined;
+    const activation = namedActivation(name, alpha, beta);
+    if (activation === undefined) return c.invalid("L0108", `activation "${name}" does not exist`);
+    if (clip === undefined || clip === 0) return activation;
+    return (l, x) => activation(l, atMost(l, atLeast(l, x, l.constF(-clip)), l.constF(clip)));
+  });
+  const own = all.slice(direction * defaults.length, (direction + 1) * defaults.length);
+  if (own.length === defaults.length) return own;
+  return c.invalid("L0108", `${names.length} activations where ${defaults.length} are needed`);
+}
