@@ -1,6 +1,6 @@
 /**
- * Makes lane programs: a builder that shares equal instructions, checks register types and drops what no
- * result needs. What an instruction means is in `lane.ts`; running a program is `evaluate-lanes.ts`.
+ * Makes lane programs: a builder that shares equal instructions, computes what is constant, checks register types
+ * and drops what no result needs. What an instruction means is in `lane.ts`.
  */
 import { InternalError } from "../support/diagnostic.js";
 import { functions } from "./functions.js";
@@ -13,6 +13,7 @@ import {
   type LaneProgram,
   type RegisterType,
 } from "./lane.js";
+import { type Simplified, simplifyLane } from "./simplify-lanes.js";
 
 /** A register of a lane program under construction. */
 export interface Lane {
@@ -49,6 +50,43 @@ export function laneProgramBuilder(options: LaneProgramOptions = {}): LaneProgra
 
   function emit(op: LaneOpName, args: readonly Lane[], type: RegisterType, imm?: number): Lane {
     const registers = args.map((a) => a.register);
+    const simplified = options.wide
+      ? undefined
+      : simplifyLane(op, registers.map(constantOf), registers);
+    return simplified === undefined
+      ? append(op, registers, type, imm)
+      : follow(simplified, args, type);
+  }
+
+  /** A register's value where it is a constant. */
+  function constantOf(register: number): number | undefined {
+    const { op, imm } = instructions[register]!;
+    return op === "constF" || op === "constI" ? imm : undefined;
+  }
+
+  function follow(simplified: Simplified, args: readonly Lane[], type: RegisterType): Lane {
+    switch (simplified.kind) {
+      case "constant":
+        return append(type === "f32" ? "constF" : "constI", [], type, simplified.value);
+      case "argument":
+        return args[simplified.index]!;
+      case "operation": {
+        const { op, constant } = simplified;
+        const first = args[0]!.register;
+        if (constant === undefined) return append(op, [first], type);
+        return append(op, [first, append("constF", [], "f32", constant).register], type);
+      }
+      default:
+        return simplified satisfies never;
+    }
+  }
+
+  function append(
+    op: LaneOpName,
+    registers: readonly number[],
+    type: RegisterType,
+    imm?: number,
+  ): Lane {
     const key = `${op} ${registers.join(" ")} ${immediateText(imm)} ${type}`;
     let lane = known.get(key);
     if (lane === undefined) {
