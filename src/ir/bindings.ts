@@ -3,25 +3,35 @@ import { fail } from "../support/diagnostic.js";
 import { type Dim, type DimSymbol, dimText, evaluateDim } from "./dim.js";
 import type { Value } from "./graph.js";
 
+/** A value and the extents of the tensor at hand for it. */
+export interface ShapeAtHand {
+  readonly value: Value;
+  readonly shape: readonly number[];
+}
+
 /**
- * Binds every symbol that stands alone as a dim of `value`, or as a multiple plus a constant, and checks the other
- * dims against what is bound; L0602 where the extents break the declared shape.
+ * Binds every symbol that stands alone as a dim, or as a multiple plus a constant, and then checks all dims
+ * against what is bound; L0602 where the extents break a declared shape.
  */
-export function bindDims(
-  value: Value,
-  shape: readonly number[],
-  bindings: Map<string, number>,
-): void {
+export function bindShapes(given: readonly ShapeAtHand[], bindings: Map<string, number>): void {
+  for (const { value, shape } of given) {
+    const text = mismatchText(value, shape);
+    if (shape.length !== value.shape.length) fail("L0602", text);
+    value.shape.forEach((dim, axis) => {
+      const found = solveSymbol(dim, shape[axis]!);
+      if (found !== undefined && !bindings.has(found.symbol.name))
+        bindSymbol(found, text, bindings);
+    });
+  }
+  for (const { value, shape } of given) {
+    const fits = value.shape.every((dim, axis) => evaluateDim(dim, bindings) === shape[axis]);
+    if (!fits) fail("L0602", mismatchText(value, shape));
+  }
+}
+
+function mismatchText(value: Value, shape: readonly number[]): string {
   const declared = `[${value.shape.map(dimText).join(", ")}]`;
-  const given = `"${value.name}" has shape [${shape.join(", ")}], the model wants ${declared}`;
-  if (shape.length !== value.shape.length) fail("L0602", given);
-  value.shape.forEach((dim, axis) => {
-    const found = solveSymbol(dim, shape[axis]!);
-    if (found !== undefined && !bindings.has(found.symbol.name)) bindSymbol(found, given, bindings);
-  });
-  value.shape.forEach((dim, axis) => {
-    if (evaluateDim(dim, bindings) !== shape[axis]) fail("L0602", given);
-  });
+  return `"${value.name}" has shape [${shape.join(", ")}], the model wants ${declared}`;
 }
 
 function bindSymbol(

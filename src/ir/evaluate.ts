@@ -7,7 +7,7 @@ import { allocateData, encodeArray } from "../numerics/convert.js";
 import type { DType } from "../numerics/dtype.js";
 import { elementCount, rowMajorStrides, type Tensor } from "../numerics/tensor.js";
 import { fail, InternalError } from "../support/diagnostic.js";
-import { bindDims } from "./bindings.js";
+import { bindShapes, type ShapeAtHand } from "./bindings.js";
 import { type Dim, evaluateDim } from "./dim.js";
 import { contractTensors } from "./evaluate-contract.js";
 import { gatherTensor, scatterTensor } from "./evaluate-index.js";
@@ -92,67 +92,84 @@ export function evaluateDims(dims: readonly Dim[], bindings: Bindings): number[]
   return dims.map((dim) => evaluateDim(dim, bindings));
 }
 
-/** Runs a host node: one tensor per output of the node. */
-export type EvaluateHost = (
-  op: HostOperation,
-  inputs: readonly Tensor[],
-  bindings: Bindings,
-) => readonly Tensor[];
-
-/** Outputs by name. Symbols are bound from the shapes of the inputs and of what host nodes return. */
-export function evaluateGraph(
-  graph: Graph,
-  inputs: ReadonlyMap<string, Tensor>,
-  evaluateHost: EvaluateHost,
-): Map<string, Tensor> {
-  const bindings = new Map<string, number>();
-  const tensors = new Map<Value, Tensor>();
-  for (const value of graph.inputs) {
-    const tensor = inputs.get(value.name);
-    if (tensor === undefined) fail("L0603", `the input "${value.name}" is missing`);
-    bindValue(value, tensor, bindings);
-    tensors.set(value, tensor);
-  }
-  const lastUses = lastUsesOf(graph);
-  graph.nodes.forEach((node, at) => {
-    const operands = node.inputs.map((value) => tensorOf(value, tensors, bindings));
-    evaluateNode(node, operands, bindings, evaluateHost).forEach((tensor, i) => {
-      tensors.set(node.outputs[i]!, tensor);
-    });
-    for (const value of lastUses.get(at) ?? []) tensors.delete(value);
-  });
-  return new Map(
-    graph.outputs.map(({ name, value }) => [name, tensorOf(value, tensors, bindings)]),
-  );
+/** What host nodes pass one another besides tensors: sequences, optionals. Core operations see none of it. */
+export interface NonTensor {
+  readonly kind: string;
 }
 
-function evaluateNode(
+/** Runs a host node: one value per output of the node. */
+export type EvaluateHost<V extends NonTensor = never> = (
+  op: HostOperation,
+  inputs: readonly (Tensor | V)[],
+  bindings: Bindings,
+) => readonly (Tensor | V)[];
+
+/** Outputs by name. Symbols are bound from the shapes of the inputs and of what host nodes return. */
+export function evaluateGraph<V extends NonTensor = never>(
+  graph: Graph,
+  inputs: ReadonlyMap<string, Tensor | V>,
+  evaluateHost: EvaluateHost<V>,
+): Map<string, Tensor | V> {
+  const bindings = new Map<string, number>();
+  const values = new Map<Value, Tensor | V>();
+  for (const value of graph.inputs) {
+    const given = inputs.get(value.name);
+    if (given === undefined) fail("L0603", `the input "${value.name}" is missing`);
+    values.set(value, given);
+  }
+  bindValues(values, bindings);
+  const lastUses = lastUsesOf(graph);
+  graph.nodes.forEach((node, at) => {
+    const operands = node.inputs.map((value) => valueOf(value, values, bindings));
+    evaluateNode(node, operands, bindings, evaluateHost).forEach((result, i) => {
+      values.set(node.outputs[i]!, result);
+    });
+    for (const value of lastUses.get(at) ?? []) values.delete(value);
+  });
+  return new Map(graph.outputs.map(({ name, value }) => [name, valueOf(value, values, bindings)]));
+}
+
+function evaluateNode<V extends NonTensor>(
   { op, outputs }: Node,
-  inputs: readonly Tensor[],
+  inputs: readonly (Tensor | V)[],
   bindings: Map<string, number>,
-  evaluateHost: EvaluateHost,
-): readonly Tensor[] {
+  evaluateHost: EvaluateHost<V>,
+): readonly (Tensor | V)[] {
   if (op.kind === "host") {
-    const results = evaluateHost(op, inputs, bindings);
-    outputs.forEach((value, i) => bindValue(value, results[i]!, bindings));
-    return results.slice(0, outputs.length);
+    const results = evaluateHost(op, inputs, bindings).slice(0, outputs.length);
+    bindValues(new Map(outputs.map((value, i) => [value, results[i]!])), bindings);
+    return results;
   }
   const [output] = outputs;
   const shape = evaluateDims(output!.shape, bindings);
-  return [evaluateOperation(op, inputs, { dtype: output!.dtype, shape }, bindings)];
+  const tensors = inputs as readonly Tensor[];
+  return [evaluateOperation(op, tensors, { dtype: output!.dtype, shape }, bindings)];
 }
 
-/** Checks a tensor against a value and binds the symbols that its shape determines. */
-function bindValue(value: Value, tensor: Tensor, bindings: Map<string, number>): void {
-  if (tensor.dtype !== value.dtype) {
-    fail("L0602", `"${value.name}" is ${tensor.dtype}, the model wants ${value.dtype}`);
+/** Checks tensors against their values and binds the symbols that their shapes determine. */
+function bindValues(
+  given: ReadonlyMap<Value, Tensor | NonTensor>,
+  bindings: Map<string, number>,
+): void {
+  const shapes: ShapeAtHand[] = [];
+  for (const [value, tensor] of given) {
+    // What has no known shape has been through the host: even its type may be known only now.
+    if (value.unknownShape === true || !("data" in tensor)) continue;
+    if (tensor.dtype !== value.dtype) {
+      fail("L0602", `"${value.name}" is ${tensor.dtype}, the model wants ${value.dtype}`);
+    }
+    shapes.push({ value, shape: tensor.shape });
   }
-  if (value.unknownShape !== true) bindDims(value, tensor.shape, bindings);
+  bindShapes(shapes, bindings);
 }
 
-function tensorOf(value: Value, tensors: ReadonlyMap<Value, Tensor>, bindings: Bindings): Tensor {
-  const tensor = value.data ?? tensors.get(value);
-  if (tensor !== undefined) return tensor;
+function valueOf<V extends NonTensor>(
+  value: Value,
+  values: ReadonlyMap<Value, Tensor | V>,
+  bindings: Bindings,
+): Tensor | V {
+  const known = value.data ?? values.get(value);
+  if (known !== undefined) return known;
   if (value.dims === undefined) throw new InternalError(`"${value.name}" has no value yet`);
   const elements = evaluateDims(value.dims, bindings);
   const shape = evaluateDims(value.shape, bindings);

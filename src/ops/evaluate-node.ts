@@ -2,21 +2,25 @@
  * One ONNX node on the host. Most operators have only a lowering: with constant inputs the builder folds it
  * to the result. The others, and forms that a lowering declines, have an evaluation of their own.
  */
+import { evaluateGraph } from "../ir/evaluate.js";
 import { createGraphBuilder } from "../ir/graph-builder.js";
 import type { Graph, HostOperation } from "../ir/graph.js";
 import type { OnnxNode } from "../ir/onnx-node.js";
+import type { Tensor } from "../numerics/tensor.js";
 import { DiagnosticError, fail, InternalError } from "../support/diagnostic.js";
 import { atNode, createEvaluateContext, createLowerContext, isTensor } from "./context.js";
-import { evaluateGraphWith } from "./evaluate-graph.js";
 import { Decline, type HostValue, type OperatorRecord } from "./record.js";
 import { findOperator } from "./table.js";
+
+type NonTensorValue = Exclude<HostValue, Tensor>;
 
 /** A whole graph on the host, host operations included: its outputs, in order. */
 export function evaluateHostGraph(
   graph: Graph,
   inputs: ReadonlyMap<string, HostValue>,
 ): readonly HostValue[] {
-  return evaluateGraphWith(evaluateHostOperation, graph, inputs);
+  const outputs = evaluateGraph<NonTensorValue>(graph, inputs, evaluateHostOperation);
+  return graph.outputs.map(({ name }) => outputs.get(name)!);
 }
 
 /**
