@@ -1,0 +1,173 @@
+/**
+ * One-node models run by ONNX Runtime, by our graph, and with all inputs constant, where the lowering folds to
+ * the result; if the case says so also with open dims. The first two must be close, ours equal to the bit.
+ */
+import * as ort from "onnxruntime-node";
+import { expect } from "vitest";
+import { evaluateModel, optionsFor } from "../../src/compiler/1-import/evaluate-model.js";
+import { importModel } from "../../src/compiler/1-import/import.js";
+import { decodeNumbers, encodeArray } from "../../src/numerics/convert.js";
+import { type DType, isFloat } from "../../src/numerics/dtype.js";
+import { elementCount, type Tensor } from "../../src/numerics/tensor.js";
+import { decodeModel } from "../../src/onnx/model.js";
+import { type AttributeInit, node, onnxFile } from "../support/onnx-builder.js";
+
+export interface OperatorCase {
+  /** What is special about it. */
+  readonly about?: string;
+  /** "Relu" or "com.microsoft::Gelu". */
+  readonly op: string;
+  readonly opset?: number;
+  readonly attributes?: Readonly<Record<string, AttributeInit>>;
+  readonly inputs: readonly (Tensor | undefined)[];
+  /** Indices of inputs that are initializers of the model, such as shapes. */
+  readonly constants?: readonly number[];
+  /** Dims of the first input; those with names stay open to run time, and a case fails where one cannot. */
+  readonly open?: readonly (string | number)[];
+  /** Everything is lowered: no part of it is left to the host. Default: not looked at. */
+  readonly lowered?: boolean;
+  /** Element types of the outputs; default: one, of the first input's type. */
+  readonly outputs?: readonly DType[];
+  /** Inputs that are initializers in every run. */
+  readonly constant?: readonly number[];
+  /** Relative to the largest magnitude of the output; integers may differ by one where it is given. */
+  readonly tolerance?: number;
+}
+
+export function nameOf({ op, about, opset }: OperatorCase): string {
+  return [op, opset === undefined ? "" : `opset ${opset}`, about ?? ""]
+    .filter((s) => s !== "")
+    .join(", ");
+}
+
+export async function compareWithOnnxRuntime(given: OperatorCase): Promise<void> {
+  const expected = await runOnnxRuntime(given);
+  const computed = evaluate(given);
+  for (const [i, tensor] of expected.entries()) expectClose(computed[i]!, tensor, given);
+  expectEqual(evaluate({ ...given, constant: given.inputs.map((_, i) => i) }), computed);
+}
+
+type NamedTensors = readonly (readonly [string, Tensor])[];
+
+function modelOf(operatorCase: OperatorCase): {
+  readonly file: Uint8Array;
+  readonly fed: NamedTensors;
+} {
+  const { op, opset = 21, attributes = {}, inputs, outputs, constant = [] } = operatorCase;
+  const named = inputs.flatMap((x, i) => (x === undefined ? [] : [[`x${i}`, x] as const]));
+  const fixed = new Set(constant.map((i) => `x${i}`));
+  const fed = named.filter(([name]) => !fixed.has(name));
+  const types = outputs ?? [inputs[0]!.dtype];
+  const names = inputs.map((x, i) => (x === undefined ? "" : `x${i}`));
+  const file = onnxFile({
+    opset: { "": opset, "com.microsoft": 1 },
+    inputs: Object.fromEntries(fed.map(([name, x]) => [name, `${x.dtype}[${x.shape}]`])),
+    initializers: Object.fromEntries(named.filter(([name]) => fixed.has(name))),
+    nodes: [
+      node(
+        op,
+        names,
+        types.map((_, i) => `y${i}`),
+        attributes,
+      ),
+    ],
+    outputs: Object.fromEntries(types.map((dtype, i) => [`y${i}`, dtype])),
+  });
+  return { file, fed };
+}
+
+function evaluate(operatorCase: OperatorCase): readonly Tensor[] {
+  const { file, fed } = modelOf(operatorCase);
+  return [...evaluateModel(decodeModel(file), new Map(fed)).values()] as Tensor[];
+}
+
+async function runOnnxRuntime(operatorCase: OperatorCase): Promise<readonly Tensor[]> {
+  const { file, fed } = modelOf(operatorCase);
+  const session = await ort.InferenceSession.create(file, {
+    graphOptimizationLevel: "disabled",
+    logSeverityLevel: 3,
+  });
+  const feeds = Object.fromEntries(fed.map(([name, x]) => [name, toOnnxRuntime(x)]));
+  const results = await session.run(feeds);
+  const types = operatorCase.outputs ?? [operatorCase.inputs[0]!.dtype];
+  return types.map((dtype, i) => {
+    const { dims, data } = results[`y${i}`]!;
+    return { dtype, shape: dims, data: data as Tensor["data"] };
+  });
+}
+
+const onnxRuntimeTypes: Partial<Record<DType, ort.Tensor.Type>> = {
+  f64: "float64",
+  f32: "float32",
+  f16: "float16",
+  i64: "int64",
+  u64: "uint64",
+  i32: "int32",
+  u32: "uint32",
+  i16: "int16",
+  u16: "uint16",
+  i8: "int8",
+  u8: "uint8",
+  bool: "bool",
+  string: "string",
+};
+
+function toOnnxRuntime({ dtype, shape, data }: Tensor): ort.Tensor {
+  return new ort.Tensor(onnxRuntimeTypes[dtype]!, data as never, shape);
+}
+
+function expectClose(computed: Tensor, expected: Tensor, { tolerance }: OperatorCase): void {
+  expect(computed.dtype).toBe(expected.dtype);
+  expect(computed.shape).toEqual(expected.shape);
+  if (expected.dtype === "string" || typeof expected.data[0] === "bigint") {
+    expect(computed.data).toEqual(expected.data);
+    return;
+  }
+  const float = isFloat(expected.dtype);
+  const given = tolerance ?? (float ? defaultTolerance(expected.dtype) : 0);
+  const x = decodeNumbers(computed.dtype, computed.data);
+  const y = decodeNumbers(expected.dtype, expected.data);
+  let largest = 0;
+  for (const value of y)
+    if (Math.abs(value) < Infinity) largest = Math.max(largest, Math.abs(value));
+  const allowed = float ? given * largest : given > 0 ? 1 : 0;
+  for (let i = 0; i < y.length; i++) {
+    const same = Object.is(x[i], y[i]) || x[i] === y[i] || Math.abs(x[i]! - y[i]!) <= allowed;
+    if (!same) expect.fail(`element ${i} is ${x[i]} where ONNX Runtime has ${y[i]}`);
+  }
+}
+
+function defaultTolerance(dtype: DType): number {
+  return dtype === "f16" ? 1e-3 : 2e-6;
+}
+
+function expectEqual(folded: readonly Tensor[], computed: readonly Tensor[]): void {
+  for (const [i, tensor] of computed.entries()) {
+    expect(folded[i]!.shape).toEqual(tensor.shape);
+    expect(folded[i]!.data).toEqual(tensor.data);
+  }
+}
+
+/** Numbers between low and high that look random and are the same every time. */
+export function numbers(
+  dtype: DType,
+  shape: readonly number[],
+  [low, high]: readonly [number, number] = [-2, 2],
+  seed = 1,
+): Tensor {
+  let state = (seed * 2654435761) >>> 0;
+  const values = Float64Array.from({ length: elementCount(shape) }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const value = low + (state / 2 ** 32) * (high - low);
+    return isFloat(dtype) ? value : Math.round(value);
+  });
+  return tensorOf(dtype, shape, values);
+}
+
+export function tensorOf(
+  dtype: DType,
+  shape: readonly number[],
+  values: ArrayLike<number>,
+): Tensor {
+  return { dtype, shape, data: encodeArray(dtype, values) };
+}
