@@ -10,35 +10,82 @@ import type { Value } from "../ir/graph.js";
 import type { AttributeValue, SubgraphTemplate } from "../ir/onnx-node.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { isTensor } from "./context.js";
-import type {
-  EvaluateContext,
-  HostType,
-  HostValue,
-  LowerContext,
-  NodeContext,
-  OperatorRecord,
+import { DiagnosticError } from "../support/diagnostic.js";
+import {
+  Decline,
+  type EvaluateContext,
+  type HostType,
+  type HostValue,
+  type LowerContext,
+  type NodeContext,
+  type OperatorRecord,
 } from "./record.js";
 import { createSubgraphRunner, type SubgraphRunner } from "./subgraph.js";
 import { emptyStack, type StackOptions, stackTensors, takeSlice } from "./tensor-stack.js";
 
 export const controlFlowOperators: readonly OperatorRecord[] = [
-  { name: "If", domain: "", since: 1, evaluate: evaluateIf, infer: inferIf },
-  { name: "Loop", domain: "", since: 1, evaluate: evaluateLoop, infer: inferLoop },
-  { name: "Scan", domain: "", since: 8, until: 8, evaluate: evaluateBatchedScan },
-  { name: "Scan", domain: "", since: 9, evaluate: evaluateScan, infer: inferScan },
-  { name: "SequenceMap", domain: "", since: 17, evaluate: evaluateSequenceMap },
+  hostOnly("If", { since: 1 }, "its condition depends on data", {
+    evaluate: evaluateIf,
+    infer: inferIf,
+  }),
+  hostOnly("Loop", { since: 1 }, "loops run on the host", {
+    evaluate: evaluateLoop,
+    infer: inferLoop,
+  }),
+  hostOnly("Scan", { since: 8, until: 8 }, "scans run on the host", {
+    evaluate: evaluateBatchedScan,
+  }),
+  hostOnly("Scan", { since: 9 }, "scans run on the host", {
+    evaluate: evaluateScan,
+    infer: inferScan,
+  }),
+  hostOnly("SequenceMap", { since: 17 }, "sequences stay on the host", {
+    evaluate: evaluateSequenceMap,
+  }),
 ];
+
+function hostOnly(
+  name: string,
+  versions: { readonly since: number; readonly until?: number },
+  reason: string,
+  rest: Pick<OperatorRecord, "evaluate" | "infer">,
+): OperatorRecord {
+  const lower = (): never => {
+    throw new Decline(reason);
+  };
+  return { name, domain: "", ...versions, ...rest, lower };
+}
 
 function evaluateIf(c: EvaluateContext): readonly HostValue[] {
   const taken = condition(c.tensorInput(0)) ? "then_branch" : "else_branch";
   return runnerOf(c, taken).run([]);
 }
 
-/** What both branches agree on. */
+/**
+ * What both branches agree on. A branch whose shapes do not fit cannot be taken with inputs of these shapes: such
+ * pairs are models for two sampling rates in one file.
+ */
 function inferIf(c: LowerContext): readonly (HostType | undefined)[] {
-  const [yes, no] = ["then_branch", "else_branch"].map((name) => bodyTypes(c, name, []));
-  if (yes === undefined || no === undefined) return [];
-  return yes.map((type, i) => common(type, no[i]!));
+  const errors: DiagnosticError[] = [];
+  const branches = ["then_branch", "else_branch"].flatMap((name) => {
+    try {
+      return [bodyTypes(c, name, [])];
+    } catch (error) {
+      if (!isShapeError(error)) throw error;
+      errors.push(error);
+      return [];
+    }
+  });
+  const [first, second] = branches;
+  if (branches.length === 0) throw errors[0]!;
+  if (branches.includes(undefined)) return [];
+  return first!.map((type, i) =>
+    second === undefined ? hostType(type) : common(type, second[i]!),
+  );
+}
+
+function isShapeError(error: unknown): error is DiagnosticError {
+  return error instanceof DiagnosticError && error.diagnostics.every((d) => d.code === "L0201");
 }
 
 function evaluateLoop(c: EvaluateContext): readonly HostValue[] {

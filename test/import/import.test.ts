@@ -13,6 +13,7 @@ import {
   attribute,
   bool,
   f32,
+  type GraphInit,
   graphProto,
   i64,
   modelProto,
@@ -518,11 +519,27 @@ describe("an If", () => {
   test("runs on the host otherwise, its result's type known", () => {
     const graph = imported(model({}));
     const [first] = graph.nodes;
-    expect(first!.op).toMatchObject({ kind: "host", reason: "it has no lowering" });
+    expect(first!.op).toMatchObject({ kind: "host", reason: "its condition depends on data" });
     expect(first!.inputs.map((v) => v.name)).toEqual(["c", "x", "x"]);
     expect(first!.outputs[0]).toMatchObject({ name: "y", dtype: "f32", shape: [2] });
     const inputs = { x: f32([2], [-1, 0]), c: bool([], [false]) };
     const { y } = run(onnxModel(model({})), inputs);
     expect(y).toEqual(f32([2], [1, 0]));
+  });
+
+  test("has the type of the branch whose shapes fit", () => {
+    const body = (init: GraphInit) => ({ graph: graphProto(init) });
+    const graph = imported({
+      inputs: { x: "f32[2]", c: "bool[]" },
+      nodes: [
+        node("If", ["c"], ["y"], {
+          then_branch: body({ nodes: [node("Add", ["x", "w"], ["r"])], outputs: { r: "f32[3]" } }),
+          else_branch: body({ nodes: [node("Neg", ["x"], ["r"])], outputs: { r: "f32[2]" } }),
+        }),
+      ],
+      initializers: { w: f32([3], [1, 2, 3]) },
+      outputs: { y: "f32[?]" },
+    });
+    expect(graph.nodes[0]!.outputs[0]!.shape).toEqual([2]);
   });
 });

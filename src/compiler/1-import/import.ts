@@ -40,6 +40,19 @@ export interface ImportResult {
  * L0202 (what operators demand), L0203 and L0204 (dims), L0602 (shapes of inputs).
  */
 export function importModel(model: Model, options: ImportOptions = {}): ImportResult {
+  const { result, notes } = importThen(model, options, (graph) => graph);
+  return { graph: result, notes };
+}
+
+/**
+ * Imports and goes on with `next`, which may throw NeedsBinding as well: a dim that a later phase cannot keep
+ * open is bound and everything starts again.
+ */
+export function importThen<T>(
+  model: Model,
+  options: ImportOptions,
+  next: (graph: Graph) => T,
+): { readonly result: T; readonly notes: readonly BoundSymbol[] } {
   try {
     const context = createModelContext(model, options.externalData);
     const opsets = context.opsetsOf(model.opsetImport);
@@ -49,12 +62,14 @@ export function importModel(model: Model, options: ImportOptions = {}): ImportRe
       inputShapes: options.inputShapes ?? new Map(),
     };
     const { result, bindings } = withBindings(model.graph, shapeOptions, (bound) =>
-      importOnce(
-        { model, context, opsets, options },
-        inputShapes(model.graph, shapeOptions, bound),
+      next(
+        importOnce(
+          { model, context, opsets, options },
+          inputShapes(model.graph, shapeOptions, bound),
+        ),
       ),
     );
-    return { graph: result, notes: bindings };
+    return { result, notes: bindings };
   } catch (error) {
     if (error instanceof DiagnosticError) throw inFile(error, options.file);
     throw error;
