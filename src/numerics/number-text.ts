@@ -2,7 +2,7 @@
 
 /** fp32: `0.1`, `1e-7`, `-0`, `inf`, `-inf`, `nan`. */
 export function floatText(value: number): string {
-  for (let digits = 1; digits < 9; digits++) {
+  for (let digits = 1; digits <= 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return doubleText(short);
   }
