@@ -131,14 +131,22 @@ describe("mismatches", () => {
     const b = createGraphBuilder();
     const x = b.input("x", "f32", [2, 3]);
     const y = b.input("y", "f32", [4]);
-    expect(() => b.broadcastShape(x, y)).toThrowErrorMatchingInlineSnapshot(`[DiagnosticError: L0201: the shapes [2, 3] and [4] cannot be broadcast together: 3 is not 4]`);
-    expect(() => b.reshape(x, [4])).toThrowErrorMatchingInlineSnapshot(`[DiagnosticError: L0201: [2, 3] cannot be reshaped to [4], the numbers of elements differ: 6 is not 4]`);
-    expect(() =>
-      b.concat([x, b.input("z", "i32", [2, 3])], 0),
-    ).toThrowErrorMatchingInlineSnapshot(`[DiagnosticError: L0202: the tensors to concatenate have different types, f32 and i32]`);
-    expect(() => b.sliceAxis(x, 1, 2, 2)).toThrowErrorMatchingInlineSnapshot(`[DiagnosticError: L0201: axis 1 of [2, 3] does not have 2 elements from 2 in steps of 1]`);
+    expect(() => b.broadcastShape(x, y)).toThrowErrorMatchingInlineSnapshot(
+      `[DiagnosticError: L0201: the shapes [2, 3] and [4] cannot be broadcast together: 3 is not 4]`,
+    );
+    expect(() => b.reshape(x, [4])).toThrowErrorMatchingInlineSnapshot(
+      `[DiagnosticError: L0201: [2, 3] cannot be reshaped to [4], the numbers of elements differ: 6 is not 4]`,
+    );
+    expect(() => b.concat([x, b.input("z", "i32", [2, 3])], 0)).toThrowErrorMatchingInlineSnapshot(
+      `[DiagnosticError: L0202: the tensors to concatenate have different types, f32 and i32]`,
+    );
+    expect(() => b.sliceAxis(x, 1, 2, 2)).toThrowErrorMatchingInlineSnapshot(
+      `[DiagnosticError: L0201: axis 1 of [2, 3] does not have 2 elements from 2 in steps of 1]`,
+    );
     expect(() =>
       b.contract(x, y, { a: "mk", b: "k", out: "m", order: "k" }),
-    ).toThrowErrorMatchingInlineSnapshot(`[DiagnosticError: L0201: [2, 3] and [4] cannot be multiplied: 3 is not 4]`);
+    ).toThrowErrorMatchingInlineSnapshot(
+      `[DiagnosticError: L0201: [2, 3] and [4] cannot be multiplied: 3 is not 4]`,
+    );
   });
 });
