@@ -73,6 +73,8 @@ function operandLane(state: State, operand: Operand): Lane {
     return roundedLane(state, valueLane(state, value), value, state.sources.computed.has(value));
   if (value.data !== undefined && elementCount(value.data.shape) === 1)
     return constantLane(state, value);
+  if (value.dims?.length === 1)
+    return dimLane(state, state.sources.affine(value.dims[0]!)) ?? state.builder.l.constI(0);
   const producer = state.sources.producers.get(value);
   if (producer?.op.kind === "iota") return iotaLane(state, operand, producer.op.axis);
   return tileLane(state, state.sources.loaded(operand), value.dtype);

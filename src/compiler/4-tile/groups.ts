@@ -23,14 +23,14 @@ export interface Group {
 const groupNodesMax = 64;
 
 /** Groups in an order in which each comes after those that it reads from. */
-export function fuse(graph: Graph, producers: ReadonlyMap<Value, Node>): Group[] {
+export function fuse(graph: Graph, producers: ReadonlyMap<Value, Node>, join: boolean): Group[] {
   const uses = collectUses(graph);
   const outputs = new Set(graph.outputs.map((output) => output.value));
   const groupOf = new Map<Node, MutableGroup>();
   const groups: MutableGroup[] = [];
   for (const node of graph.nodes.toReversed()) {
     if (isMovement(node) || node.op.kind === "iota") continue;
-    const joined = joinConsumers(node, { uses, outputs, groupOf, producers });
+    const joined = join ? joinConsumers(node, { uses, outputs, groupOf, producers }) : undefined;
     if (joined !== undefined) {
       groupOf.set(node, joined);
       continue;

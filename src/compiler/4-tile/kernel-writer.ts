@@ -22,7 +22,8 @@ import {
   type TransferAxis,
 } from "../../ir/tile.js";
 import type { IndexMap } from "./index-map.js";
-import { type Storage, storageSpan } from "./storage.js";
+import type { BoundStorage, Storage, WrittenKernel } from "../tiled.js";
+import { storageSpan } from "./storage.js";
 
 /** The part of an axis that the current trip works on. */
 export interface Position {
@@ -30,19 +31,6 @@ export interface Position {
   readonly extent: Affine;
   /** Largest extent. */
   readonly max: number;
-}
-
-/** A kernel with what it needs from outside: which storage each binding is, what each scalar stands for. */
-export interface WrittenKernel {
-  readonly kernel: Kernel;
-  readonly bindings: readonly BoundStorage[];
-  readonly scalars: readonly Dim[];
-  readonly origins: readonly (readonly Origin[])[];
-}
-
-export interface BoundStorage {
-  readonly storage: Storage;
-  readonly access: KernelBinding["access"];
 }
 
 /** A tile of a value in a slot: strides by iteration axis. */

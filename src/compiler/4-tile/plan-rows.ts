@@ -3,14 +3,16 @@
  * stay in L1. Candidates come in order of preference; the first that fits the machine is taken (a test may pick
  * others: no choice changes a bit).
  */
+import type { WrittenKernel } from "../tiled.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import type { KernelNode } from "../../ir/kernel.js";
 import { byteLength } from "../../numerics/dtype.js";
 import { tileLimits } from "../../ir/tile.js";
-import type { WrittenKernel } from "./kernel-writer.js";
+
 import type { RowsPlan, SplitChoice } from "./plan.js";
 import { axisMax, type PreparedGroup } from "./prepare.js";
-import { iotaAxes, PlanDoesNotFit, type RowsContext, writeRowsKernel } from "./rows-kernel.js";
+import { writeRowsKernel } from "./rows-kernel.js";
+import { iotaAxes, PlanDoesNotFit, type TileContext } from "./tile-writer.js";
 
 /** Picks one of several candidates, the first being the best by the cost model. */
 export interface PlanChooser {
@@ -33,7 +35,7 @@ export interface ChosenKernel<P> {
 export function planRows(
   prepared: PreparedGroup,
   machine: DeviceMachine,
-  context: RowsContext,
+  context: TileContext,
   chooser: PlanChooser,
 ): ChosenKernel<RowsPlan> | undefined {
   const split = chooser.pick(splitCandidates(parallelAxes(prepared), prepared, machine));
@@ -49,7 +51,7 @@ export function planRows(
 function* fittingPlans(
   prepared: PreparedGroup,
   machine: DeviceMachine,
-  context: RowsContext,
+  context: TileContext,
   split: readonly SplitChoice[],
 ): Generator<ChosenKernel<RowsPlan>> {
   const rows = prepared.axes.some((axis) => axis.role === "row");
@@ -72,7 +74,7 @@ function tryPlan(
   prepared: PreparedGroup,
   plan: RowsPlan,
   machine: DeviceMachine,
-  context: RowsContext,
+  context: TileContext,
 ): WrittenKernel | undefined {
   try {
     const written = writeRowsKernel(prepared, plan, context);
@@ -158,7 +160,7 @@ function tileOf(
   prepared: PreparedGroup,
   split: readonly SplitChoice[],
   points: number,
-  context: RowsContext,
+  context: TileContext,
 ): number[] {
   const tile = prepared.axes.map(() => 1);
   const rows = prepared.order.filter((axis) => prepared.axes[axis]!.role === "row");

@@ -2,13 +2,13 @@
  * A group made ready for tiling: every operand from memory has an access with strides, the result has a
  * storage, and axes that always move together are one.
  */
+import type { Storage } from "../tiled.js";
 import { type Dim, dimMax, dimMul } from "../../ir/dim.js";
 import type { Node, Value } from "../../ir/graph.js";
 import { elementCount } from "../../numerics/tensor.js";
 import type { Group } from "./groups.js";
 import { type Access, type AccessDim, axisStride, makeAccess, usesAxis } from "./kernel-writer.js";
 import type { Operand, Space, SpaceAxis } from "./space.js";
-import type { Storage } from "./storage.js";
 
 export interface PreparedGroup {
   readonly group: Group;
@@ -37,7 +37,8 @@ export function memoryOperands(
   for (const node of nodes) {
     for (const operand of space.operands.get(node) ?? []) {
       const { value } = operand;
-      if (operand.inside || producers.get(value)?.op.kind === "iota") continue;
+      if (operand.inside || value.dims?.length === 1 || producers.get(value)?.op.kind === "iota")
+        continue;
       if (
         node.op.kind !== "contract" &&
         value.data !== undefined &&

@@ -6,33 +6,12 @@
  * comes in). The parts of a concat are written into the concat's own buffer. Strides are those of the maximum of
  * every symbolic dim, so that they are static.
  */
-import { elementCount, type Tensor } from "../../numerics/tensor.js";
+import { elementCount } from "../../numerics/tensor.js";
 import { type DeviceDType, deviceDTypes } from "../../numerics/dtype.js";
 import { type Dim, dimAdd, dimMax } from "../../ir/dim.js";
 import type { Graph, Node, Value } from "../../ir/graph.js";
+import type { Storage, StorageRoot } from "../tiled.js";
 import { InternalError } from "../../support/diagnostic.js";
-
-export interface StorageRoot {
-  readonly id: number;
-  readonly name: string;
-  readonly dtype: DeviceDType;
-  readonly elements: number;
-  readonly kind: "input" | "output" | "constant" | "temporary";
-  /** Constants: the tensor and the order in which its dims are stored. */
-  readonly contents?: { readonly tensor: Tensor; readonly order: readonly number[] };
-}
-
-/** A view of a root: element [i..] of the value is at offset + sum of i * stride. */
-export interface Storage {
-  readonly root: StorageRoot;
-  readonly offset: number;
-  readonly shape: readonly Dim[];
-  readonly strides: readonly number[];
-  /** Room that the dims have in the root: the maximum of `shape`, or the whole of a concat. */
-  readonly extents: readonly number[];
-  /** Coordinates at which the view begins where they are known only at run time (parts of a concat). */
-  readonly origins?: readonly Dim[];
-}
 
 export interface StorageMap {
   get(value: Value): Storage | undefined;
@@ -40,6 +19,8 @@ export interface StorageMap {
   allocate(value: Value, order: readonly number[]): Storage;
   /** Storage of a constant, in the order of its first reader. */
   constant(value: Value, order: readonly number[]): Storage;
+  /** `value` as the part of a concat's storage that begins at `before` along its axis. */
+  part(value: Value, whole: Storage, axis: number, before: Dim): { storage: Storage; next: Dim };
   /** `value` shares the elements of `storage` under another shape. */
   alias(value: Value, storage: Storage): void;
   readonly roots: readonly StorageRoot[];
@@ -47,7 +28,6 @@ export interface StorageMap {
 
 export interface StorageOptions {
   readonly graph: Graph;
-  readonly producers: ReadonlyMap<Value, Node>;
   /** Concat nodes whose part may be written in place, by part. */
   readonly parts: ReadonlyMap<Value, Node>;
 }
@@ -90,36 +70,47 @@ export function createStorageMap(options: StorageOptions): StorageMap {
   const placePart = (value: Value, concat: Node, order: readonly number[]): Storage => {
     const whole = concat.outputs[0]!;
     const parent = storages.get(whole) ?? allocate(whole, order);
-    const { root, strides } = parent;
     const axis = concat.op.kind === "concat" ? concat.op.axis : 0;
     let before: Dim = 0;
     for (const input of concat.inputs) {
       if (input === value) break;
       before = dimAdd(before, input.shape[axis]!);
     }
-    const storage: Storage =
-      typeof before === "number" && parent.origins === undefined
-        ? {
-            root,
-            offset: parent.offset + before * strides[axis]!,
-            shape: value.shape,
-            strides,
-            extents: value.shape.map(dimMax),
-          }
-        : {
-            ...parent,
-            shape: value.shape,
-            origins: value.shape.map((_, i) =>
-              dimAdd(parent.origins?.[i] ?? 0, i === axis ? before : 0),
-            ),
-          };
-    storages.set(value, storage);
-    return storage;
+    return part(value, parent, axis, before).storage;
   };
 
-  for (const input of graph.inputs) addRoot(input, "input", natural(input));
+  const part = (
+    value: Value,
+    whole: Storage,
+    axis: number,
+    before: Dim,
+  ): { storage: Storage; next: Dim } => {
+    const { root, strides } = whole;
+    const { shape } = value;
+    const storage: Storage =
+      typeof before === "number" && whole.origins === undefined
+        ? {
+            root,
+            offset: whole.offset + before * strides[axis]!,
+            shape,
+            strides,
+            extents: shape.map(dimMax),
+          }
+        : {
+            ...whole,
+            shape,
+            origins: shape.map((_, i) => dimAdd(whole.origins?.[i] ?? 0, i === axis ? before : 0)),
+          };
+    storages.set(value, storage);
+    return { storage, next: dimAdd(before, shape[axis]!) };
+  };
+
+  for (const input of graph.inputs) {
+    if (isDeviceValue(input)) addRoot(input, "input", natural(input));
+  }
   return {
     roots,
+    part,
     get: (value) => storages.get(value),
     allocate,
     constant: (value, order) => storages.get(value) ?? addRoot(value, "constant", order),
@@ -142,6 +133,10 @@ export function orderedStrides(shape: readonly number[], order: readonly number[
     stride *= Math.max(1, shape[dim]!);
   }
   return strides;
+}
+
+export function isDeviceValue(value: Value): boolean {
+  return value.unknownShape !== true && deviceDTypes.some((dtype) => dtype === value.dtype);
 }
 
 export function deviceType(value: Value): DeviceDType {

@@ -1,0 +1,544 @@
+/**
+ * Phase 4: a graph whose nodes have their places (host or device) becomes a list of steps with kernels. Decide, then
+ * emit: groups (groups.ts), storages (storage.ts), a plan per group (plan-*.ts), its kernel (*-kernel.ts).
+ */
+import type { DeviceMachine } from "../../target/machine.js";
+import { type Dim, dimMax, dimMin, dimSymbols, NeedsBinding } from "../../ir/dim.js";
+import type { ContractOperation, Graph, Node, Value } from "../../ir/graph.js";
+import { laneProgramBuilder } from "../../numerics/lanes.js";
+import { isFloat } from "../../numerics/dtype.js";
+import { fail, InternalError } from "../../support/diagnostic.js";
+import type { PreparedContract } from "./contract-kernel.js";
+import { collectProducers, collectUses, fuse, type Group } from "./groups.js";
+import { isMovement, reshapeRuns } from "./index-map.js";
+import type { WrittenKernel } from "../tiled.js";
+import { type MoveContext, writeGather, writeScan, writeScatter } from "./move-kernels.js";
+import { planContract } from "./plan-contract.js";
+import { printPlan } from "./plan.js";
+import { bestPlan, type PlanChooser, planRows } from "./plan-rows.js";
+import {
+  makeLeaves,
+  memoryOperands,
+  memoryOrder,
+  mergeAxes,
+  outputAccess,
+  type PreparedGroup,
+} from "./prepare.js";
+import { analyseSpace, type Operand, type Space, type SpaceAxis } from "./space.js";
+import {
+  createStorageMap,
+  natural,
+  orderedStrides,
+  reshapeStorage,
+  type StorageMap,
+} from "./storage.js";
+import type { Storage, TiledGraph, TiledStep } from "../tiled.js";
+import { iotaAxes, type TileContext } from "./tile-writer.js";
+
+export interface TileOptions {
+  readonly machine: DeviceMachine;
+  readonly chooser?: PlanChooser;
+  /** False: every node a kernel of its own (a test of the numbers). */
+  readonly fuse?: boolean;
+}
+
+export function tileGraph(graph: Graph, options: TileOptions): TiledGraph {
+  const producers = collectProducers(graph);
+  const groups = fuse(graph, producers, options.fuse ?? true);
+  const storages = createStorageMap({ graph, parts: concatParts(graph, groups, producers) });
+  const state: State = {
+    graph,
+    options,
+    producers,
+    storages,
+    steps: [],
+    hostValues: new Set(),
+    names: new Map(),
+  };
+  for (const input of graph.inputs) if (!storages.get(input)) state.hostValues.add(input);
+  for (const group of groups) tileGroup(state, group);
+  return { graph, steps: state.steps, roots: storages.roots, storage: (v) => storages.get(v) };
+}
+
+interface State {
+  readonly graph: Graph;
+  readonly options: TileOptions;
+  readonly producers: ReadonlyMap<Value, Node>;
+  readonly storages: StorageMap;
+  readonly steps: TiledStep[];
+  /** Values that are on the host. */
+  readonly hostValues: Set<Value>;
+  readonly names: Map<string, number>;
+}
+
+function tileGroup(state: State, group: Group): void {
+  const { root } = group;
+  if (root.outputs.every((v) => !v.unknownShape && isEmpty(v))) {
+    for (const v of root.outputs)
+      if (!state.storages.get(v)) state.storages.allocate(v, natural(v));
+    return;
+  }
+  switch (root.op.kind) {
+    case "host":
+      state.steps.push({ kind: "host", node: root });
+      for (const output of root.outputs) state.hostValues.add(output);
+      return;
+    case "concat":
+      return tileConcat(state, root);
+    case "gather":
+      return pushLaunch(state, root, "gather", (context) => writeGather(root, context));
+    case "scatter":
+      return pushLaunch(state, root, "scatter", (context) => writeScatter(root, context));
+    case "scan":
+      return pushLaunch(state, root, "scan", (context) => writeScan(root, context));
+    case "map":
+    case "reduce":
+    case "contract":
+      return tileFused(state, group);
+    default:
+      throw new InternalError(`a group of kind ${root.op.kind}`);
+  }
+}
+
+function isEmpty(value: Value): boolean {
+  return value.shape.some((dim) => dim === 0);
+}
+
+function pushLaunch(
+  state: State,
+  node: Node,
+  plan: string,
+  write: (context: MoveContext) => WrittenKernel,
+): void {
+  const written = write({
+    name: kernelName(state, node),
+    machine: state.options.machine,
+    storageOf: (value) => storageOf(state, value, natural(value)),
+    allocate: (value, order) => state.storages.allocate(value, order),
+  });
+  state.steps.push({ kind: "launch", written, plan, origins: node.origins });
+}
+
+/** Kernel names are the operators they hold, numbered where they repeat. */
+function kernelName(state: State, root: Node, nodes: Iterable<Node> = [root]): string {
+  const operators = [...nodes].flatMap((n) => n.origins.map((o) => o.operator));
+  const distinct = [...new Set(operators)].slice(0, 4).join("_").toLowerCase();
+  const base = distinct === "" ? root.op.kind : distinct.replace(/[^a-z0-9_]+/g, "_");
+  const count = (state.names.get(base) ?? 0) + 1;
+  state.names.set(base, count);
+  return count === 1 ? base : `${base}.${count}`;
+}
+
+function tileFused(state: State, group: Group): void {
+  if (aliasesInput(state, group)) return;
+  const { space } = group;
+  if (space === undefined)
+    throw new InternalError(`${group.root.outputs[0]!.name} has no iteration space`);
+  const contract = [...group.nodes].find((node) => node.op.kind === "contract");
+  const { rows, columns } = state.options.machine.tile;
+  const context: TileContext = {
+    name: kernelName(state, group.root, group.nodes),
+    grid: { rows, columns },
+    loadChannels: state.options.machine.channels.load,
+    producers: state.producers,
+  };
+  const { machine } = state.options;
+  const chooser = state.options.chooser ?? bestPlan;
+  const names = (axes: readonly SpaceAxis[]): string[] => axes.map((axis) => axis.name);
+  const origins = [...group.nodes].flatMap((node) => node.origins);
+  if (contract === undefined) {
+    const prepared = prepareRows(state, group, space);
+    const chosen = planRows(prepared, machine, context, chooser);
+    if (chosen === undefined) doesNotFit(group, machine);
+    state.steps.push({
+      kind: "launch",
+      written: chosen.written,
+      plan: printPlan(chosen.plan, names(prepared.axes)),
+      origins,
+    });
+  } else {
+    const prepared = prepareContract(state, group, space, contract);
+    const chosen = planContract(prepared, machine, context, chooser);
+    if (chosen === undefined) doesNotFit(group, machine);
+    state.steps.push({
+      kind: "launch",
+      written: chosen.written,
+      plan: printPlan(chosen.plan, names(prepared.axes)),
+      origins,
+    });
+  }
+}
+
+function doesNotFit(group: Group, machine: DeviceMachine): never {
+  const [origin] = group.root.origins;
+  return fail("L0401", `no tile plan fits machine "${machine.name}"`, {
+    ...(origin === undefined ? {} : { place: { node: origin.node, operator: origin.operator } }),
+    notes: [
+      `each tile has ${machine.l1.bytes} bytes of L1 and ${machine.accumulators.bytes} of accumulators`,
+    ],
+    hint: "use a machine with a larger L1, or a smaller maximum for symbolic dimensions",
+  });
+}
+
+/** A copy that only reads its operand under another shape is no kernel: the value shares the storage. */
+function aliasesInput(state: State, group: Group): boolean {
+  const { root } = group;
+  const [input] = root.inputs;
+  const output = root.outputs[0]!;
+  if (group.nodes.size !== 1 || !isCopy(root) || input === undefined) return false;
+  if (state.graph.outputs.some((o) => o.value === output)) return false;
+  const reshape = state.producers.get(input);
+  if (
+    reshape?.op.kind !== "reshape" ||
+    state.producers.get(reshape.inputs[0]!)?.op.kind === "concat"
+  )
+    return false;
+  const source = state.storages.get(reshape.inputs[0]!);
+  const shared = source === undefined ? undefined : reshapeStorage(source, output.shape);
+  if (shared === undefined || state.storages.get(output) !== undefined) return false;
+  if (isPart(state, output)) return false;
+  state.storages.alias(output, shared);
+  return true;
+}
+
+function isPart(state: State, value: Value): boolean {
+  return (
+    collectUses(state.graph)
+      .get(value)
+      ?.some((n) => n.op.kind === "concat") ?? false
+  );
+}
+
+function isCopy(node: Node): boolean {
+  return (
+    node.op.kind === "map" &&
+    node.inputs.length === 1 &&
+    node.op.program.instructions.length === 1 &&
+    node.inputs[0]!.dtype === node.outputs[0]!.dtype
+  );
+}
+
+/** Storage of something that a kernel reads. Constants take the reader's order; movements are copied out. */
+function storageOf(state: State, value: Value, order: readonly number[]): Storage {
+  const known = state.storages.get(value);
+  if (known !== undefined) {
+    if (state.hostValues.delete(value)) state.steps.push({ kind: "upload", value });
+    return known;
+  }
+  if (value.data !== undefined) return state.storages.constant(value, order);
+  const producer = state.producers.get(value);
+  if (producer !== undefined && isMovement(producer)) return materialise(state, value, producer);
+  if (producer === undefined || producer.op.kind === "host") {
+    // Made on the host, or a vector of dims that are known only at run time.
+    state.hostValues.delete(value);
+    state.steps.push({ kind: "upload", value });
+    return state.storages.allocate(value, natural(value));
+  }
+  if (producer.op.kind === "iota") return copyHere(state, value);
+  throw new InternalError(`${value.name} is read before it is written`);
+}
+
+/** A movement that no walk could absorb: shared storage where strides can say it, else a copy. */
+function materialise(state: State, value: Value, node: Node): Storage {
+  const [input] = node.inputs as [Value];
+  if (node.op.kind !== "reshape") return copyHere(state, value);
+  const source = storageOf(state, input, natural(input));
+  const shared = reshapeStorage(source, value.shape);
+  if (shared !== undefined) {
+    state.storages.alias(value, shared);
+    return shared;
+  }
+  // Written row by row of the input's shape, which is the same order of elements.
+  checkStaticRuns(input, value);
+  const storage = state.storages.allocate(value, natural(value));
+  const view: Value = { name: value.name, dtype: value.dtype, shape: input.shape };
+  const extents = input.shape.map(dimMax);
+  const strides = orderedStrides(extents, natural(input));
+  state.storages.alias(view, {
+    root: storage.root,
+    offset: storage.offset,
+    shape: input.shape,
+    strides,
+    extents,
+  });
+  copyOut(state, input, view);
+  return storage;
+}
+
+function checkStaticRuns(from: Value, to: Value): void {
+  for (const run of reshapeRuns(from.shape, to.shape) ?? [
+    { from: [...from.shape.keys()], to: [...to.shape.keys()] },
+  ]) {
+    for (const [dims, shape] of [
+      [run.from, from.shape],
+      [run.to, to.shape],
+    ] as const) {
+      for (const dim of dims.slice(1))
+        needStatic(shape[dim]!, "a reshape merges it with other dimensions");
+    }
+  }
+}
+
+function needStatic(dim: Dim, reason: string): void {
+  if (typeof dim !== "number")
+    throw new NeedsBinding(
+      [...dimSymbols(dim)].map((s) => s.name),
+      reason,
+    );
+}
+
+/** A kernel that copies `from` (with whatever movement leads to it) into the storage of `to`. */
+function copyOut(state: State, from: Value, to: Value): Storage {
+  const builder = laneProgramBuilder();
+  const program = builder.finish([builder.source("input", 0, isFloat(from.dtype) ? "f32" : "i32")]);
+  const origins = state.producers.get(from)?.origins ?? [];
+  const root: Node = { op: { kind: "map", program }, inputs: [from], outputs: [to], origins };
+  const nodes = new Set([root]);
+  const producers = new Map(state.producers).set(to, root);
+  const space = analyseSpace({ nodes, root, producers });
+  if (space === undefined) throw new InternalError(`cannot copy ${from.name}`);
+  const prepared = prepareRows({ ...state, producers }, { nodes, root, space }, space);
+  const { machine, chooser } = state.options;
+  const context: TileContext = {
+    name: kernelName(state, root),
+    grid: { rows: machine.tile.rows, columns: machine.tile.columns },
+    loadChannels: machine.channels.load,
+    producers,
+  };
+  const chosen = planRows(prepared, machine, context, chooser ?? bestPlan);
+  if (chosen === undefined) doesNotFit({ nodes, root }, machine);
+  const plan = printPlan(
+    chosen.plan,
+    prepared.axes.map((axis) => axis.name),
+  );
+  state.steps.push({ kind: "launch", written: chosen.written, plan, origins });
+  return state.storages.get(to)!;
+}
+
+/** A copy of the value itself, which from then on has the copy's storage. */
+function copyHere(state: State, value: Value): Storage {
+  const copy: Value = { name: value.name, dtype: value.dtype, shape: value.shape };
+  const storage = copyOut(state, value, copy);
+  state.storages.alias(value, storage);
+  return storage;
+}
+
+function prepareRows(state: State, group: Group, space: Space): PreparedGroup {
+  const operands = memoryOperands(group.nodes, space, state.producers);
+  const leaves = makeLeaves(operands, (o) => storageOf(state, o.value, natural(o.value)));
+  const accesses = leaves.map((leaf) => leaf.access);
+  const all = [...space.axes.keys()];
+  const value = group.root.outputs[0]!;
+  const order = memoryOrder(all, accesses);
+  const storage =
+    state.storages.get(value) ??
+    state.storages.allocate(
+      value,
+      order.filter((axis) => axis < value.shape.length),
+    );
+  const output = outputAccess(storage, space.maps.get(value)!);
+  const varying = order.filter((axis) => space.axes[axis]!.extent !== 1);
+  const inWriteOrder =
+    storage.root.kind === "output" ? memoryOrder(varying, [output, ...accesses]) : varying;
+  const keep = iotaAxes({ space }, state.producers);
+  const merged = mergeAxes(space.axes, inWriteOrder, [...accesses, output], keep);
+  return {
+    group,
+    space: { ...space, axes: merged.axes },
+    axes: merged.axes,
+    order: merged.order,
+    leaves: leaves.map((leaf, i) => ({ ...leaf, access: merged.accesses[i]! })),
+    output: merged.accesses.at(-1)!,
+  };
+}
+
+function prepareContract(
+  state: State,
+  group: Group,
+  space: Space,
+  contract: Node,
+): PreparedContract {
+  const op = contract.op as ContractOperation;
+  const root = group.root.outputs[0]!;
+  const labels = contractOrder(op, space);
+  const operands = space.operands.get(contract)!;
+  const read = operands.map((o, i) => storageOf(state, o.value, operandOrder(o, i, op, space)));
+  const epilogue = memoryOperands(
+    [...group.nodes].filter((n) => n !== contract),
+    space,
+    state.producers,
+  );
+  const leaves = makeLeaves(epilogue, (o) => storageOf(state, o.value, natural(o.value)));
+  const map = space.maps.get(root)!;
+  const storage = state.storages.get(root) ?? state.storages.allocate(root, rootOrder(map, labels));
+  const output = outputAccess(storage, map);
+  const contractLeaves = makeLeavesInOrder(operands, read);
+  const accesses = [...contractLeaves.map((l) => l.access), ...leaves.map((l) => l.access), output];
+  const varying = memoryOrder(labels, [output]).filter((axis) => space.axes[axis]!.extent !== 1);
+  const merged = mergeAxes(space.axes, varying, accesses, iotaAxes({ space }, state.producers));
+  const n = contractLeaves.length;
+  const at = (leaf: number): PreparedContract["a"] => ({
+    ...contractLeaves[leaf]!,
+    access: merged.accesses[leaf]!,
+  });
+  const innermost = merged.order.at(-1);
+  const isSwapped = innermost !== undefined && space.axes[innermost]!.role === "m";
+  const flip = { g: "g", m: "n", n: "m", k: "k" } as const;
+  const role = (axis: number): "g" | "m" | "n" | "k" => {
+    const own = space.axes[axis]!.role as "g" | "m" | "n" | "k";
+    return isSwapped ? flip[own] : own;
+  };
+  const kAxes = [...op.order].map((label) =>
+    space.axes.findIndex((axis) => axis.name === label && axis.role === "k"),
+  );
+  for (const axis of kAxes) checkContraction(merged.axes[axis]!.extent);
+  const [blocked, ...inner] = kAxes;
+  const [zeroA, zeroB] = isSwapped ? [3, 2] : [2, 3];
+  return {
+    group,
+    space: { ...space, axes: merged.axes },
+    axes: merged.axes,
+    order: merged.order,
+    leaves: leaves.map((leaf, i) => ({ ...leaf, access: merged.accesses[n + i]! })),
+    output: merged.accesses.at(-1)!,
+    contract,
+    a: at(isSwapped ? 1 : 0),
+    b: at(isSwapped ? 0 : 1),
+    ...(zeroA < n ? { zeroA: at(zeroA) } : {}),
+    ...(zeroB < n ? { zeroB: at(zeroB) } : {}),
+    role,
+    blocked: blocked!,
+    inner: inner.filter((axis) => merged.axes[axis]!.extent !== 1),
+  };
+}
+
+/** A contraction over nothing has no trip to clear its accumulator; such symbols are bound. */
+function checkContraction(extent: Dim): void {
+  if (dimMin(extent) < 1) needStatic(extent, "a contraction over it could be empty");
+}
+
+function makeLeavesInOrder(
+  operands: readonly Operand[],
+  read: readonly Storage[],
+): PreparedContract["a"][] {
+  return operands.map((operand, i) => makeLeaves([operand], () => read[i]!)[0]!);
+}
+
+/**
+ * Order of the result in memory: channels last for convolutions (n after the positions), row-major for matrix
+ * products. A group label that comes after a row label is part of the channels.
+ */
+function contractOrder(op: ContractOperation, space: Space): number[] {
+  const axes = [...op.out].map((label) => space.axes.findIndex((axis) => axis.name === label));
+  const firstRow = axes.findIndex((axis) => space.axes[axis]!.role === "m");
+  const weight = (axis: number, i: number): number => {
+    const { role } = space.axes[axis]!;
+    if (role === "g") return firstRow >= 0 && i > firstRow ? 1 : -1;
+    return role === "n" ? 2 : 0;
+  };
+  return axes
+    .map((axis, i) => ({ axis, i, weight: weight(axis, i) }))
+    .sort((x, y) => x.weight - y.weight || x.i - y.i)
+    .map((entry) => entry.axis);
+}
+
+/** Constant operands: contraction labels outermost (the blocked one innermost of them), then the free ones. */
+function operandOrder(
+  operand: Operand,
+  index: number,
+  op: ContractOperation,
+  space: Space,
+): number[] {
+  if (index > 1) return natural(operand.value);
+  const labels = [...op.order.slice(1), op.order[0]!];
+  const rank = (dim: number): number => {
+    const terms = operand.map.expressions[dim]!.terms;
+    const names = terms.map((t) => space.axes[t.axis]!);
+    const own = names.find((axis) => axis.role !== "k");
+    if (own !== undefined) return own.role === "g" ? -1 : 100;
+    return names.length === 0 ? -2 : labels.indexOf(names[0]!.name);
+  };
+  return natural(operand.value).sort((x, y) => rank(x) - rank(y) || x - y);
+}
+
+/** Order of the root's dims so that its innermost axis is that of the contraction's order. */
+function rootOrder(map: Operand["map"], labels: readonly number[]): number[] {
+  const rank = (dim: number): number => {
+    const terms = map.expressions[dim]!.terms;
+    return terms.length === 0 ? -1 : Math.min(...terms.map((t) => labels.indexOf(t.axis)));
+  };
+  return [...map.expressions.keys()].sort((x, y) => rank(x) - rank(y) || x - y);
+}
+
+/** The parts of a concat that are not written in place are copied in. */
+function tileConcat(state: State, node: Node): void {
+  const whole = node.outputs[0]!;
+  if (node.op.kind !== "concat") return;
+  const { axis } = node.op;
+  const storage =
+    state.storages.get(whole) ?? state.storages.allocate(whole, concatOrder(state, node));
+  let before: Dim = 0;
+  for (const input of node.inputs) {
+    const view: Value = { name: whole.name, dtype: whole.dtype, shape: input.shape };
+    const placed = state.storages.part(view, storage, axis, before);
+    before = placed.next;
+    const own = state.storages.get(input);
+    const isInPlace =
+      own !== undefined && own.root === storage.root && own.offset === placed.storage.offset;
+    if (isInPlace || isEmpty(input)) continue;
+    storageOf(state, input, natural(input));
+    copyOut(state, input, view);
+  }
+}
+
+function concatOrder(state: State, node: Node): number[] {
+  const known = node.inputs.map((v) => state.storages.get(v)).find((s) => s !== undefined);
+  const order = natural(node.outputs[0]!);
+  return known === undefined
+    ? order
+    : order.sort((x, y) => known.strides[y]! - known.strides[x]! || x - y);
+}
+
+/**
+ * Values that are written straight into the concat that reads them: results of groups with that one use, unless
+ * their own group reads from the same buffer.
+ */
+function concatParts(
+  graph: Graph,
+  groups: readonly Group[],
+  producers: ReadonlyMap<Value, Node>,
+): Map<Value, Node> {
+  const uses = collectUses(graph);
+  const outputs = new Set(graph.outputs.map((o) => o.value));
+  const groupOf = new Map(groups.map((group) => [group.root.outputs[0]!, group]));
+  const parts = new Map<Value, Node>();
+  const family = (value: Value): Value => {
+    const concat = parts.get(value);
+    return concat === undefined ? value : family(concat.outputs[0]!);
+  };
+  const base = (value: Value): Value => {
+    const node = producers.get(value);
+    return node !== undefined && isMovement(node) ? base(node.inputs[0]!) : value;
+  };
+  for (const node of graph.nodes.toReversed()) {
+    if (node.op.kind !== "concat" || isEmpty(node.outputs[0]!)) continue;
+    for (const input of node.inputs) {
+      const group = groupOf.get(input);
+      if (group === undefined || outputs.has(input) || isEmpty(input)) continue;
+      if (group.root.op.kind === "host" || node.inputs.filter((x) => x === input).length > 1)
+        continue;
+      if (uses.get(input)!.filter((n) => n.op.kind === "concat").length > 1) continue;
+      parts.set(input, node);
+    }
+  }
+  // What a group both reads and writes cannot be one buffer.
+  for (const group of groups) {
+    const value = group.root.outputs[0]!;
+    if (!parts.has(value)) continue;
+    const read = [...group.nodes]
+      .flatMap((n) => n.inputs)
+      .filter((v) => !group.nodes.has(producers.get(v)!));
+    if (read.some((v) => family(base(v)) === family(value))) parts.delete(value);
+  }
+  return parts;
+}

@@ -1,0 +1,133 @@
+/**
+ * The compiler from the outside: an ONNX model and a machine in, an Executable out. Runs the stages of
+ * pipeline.ts in order and shows each result to whoever observes.
+ */
+import type { DecisionRecord, Executable } from "../isa/executable.js";
+import type { Graph } from "../ir/graph.js";
+import { verifyGraph } from "../ir/verify.js";
+import type { DType } from "../numerics/dtype.js";
+import type { Model } from "../onnx/model.js";
+import { DiagnosticError, InternalError } from "../support/diagnostic.js";
+import type { DeviceMachine } from "../target/machine.js";
+import { type ImportOptions, importThen } from "./1-import/import.js";
+import { partition, type PartitionedGraph } from "./3-partition/partition.js";
+import type { PlanChooser } from "./4-tile/plan-rows.js";
+import { tileGraph } from "./4-tile/tile.js";
+import { placeGraph } from "./5-place/place-graph.js";
+import { buildExecutable } from "./6-emit/schedule.js";
+import { graphPasses, type PassContext, type Precision } from "./pipeline.js";
+import type { TiledGraph } from "./tiled.js";
+
+export interface CompileOptions extends ImportOptions {
+  readonly machine: DeviceMachine;
+  /** Content hash of the machine, for the executable's header. */
+  readonly machineHash: string;
+  readonly precision: Precision;
+  /** Picks among tile plans; none changes a bit of the result. Default: the best by the cost model. */
+  readonly chooser?: PlanChooser;
+  /** False: every node becomes a kernel of its own. */
+  readonly fuse?: boolean;
+  /** Called after every stage of the pipeline. */
+  readonly observe?: (stage: Stage) => void;
+}
+
+export type Stage =
+  | {
+      readonly name: string;
+      readonly kind: "graph";
+      readonly graph: Graph;
+      readonly changed: boolean;
+    }
+  | { readonly name: "tile" | "place"; readonly kind: "tiled"; readonly tiled: TiledGraph }
+  | { readonly name: "emit"; readonly kind: "executable"; readonly executable: Executable };
+
+export function compileModel(model: Model, options: CompileOptions): Executable {
+  const { result, notes } = importThen(model, options, (graph) => compileGraph(graph, options));
+  const bound = notes.map(
+    (note): DecisionRecord => ({
+      what: "bound-dim",
+      why: `${note.symbol} = ${note.value}: ${note.reason}`,
+      origins: [],
+    }),
+  );
+  return { ...result, records: [...bound, ...result.records] };
+}
+
+export function compileGraph(imported: Graph, options: CompileOptions): Executable {
+  const records: DecisionRecord[] = [];
+  const context: PassContext = { precision: options.precision, records };
+  const graph = optimize(imported, context, options);
+  const parts = inStage("partition", () => partition(graph));
+  options.observe?.({
+    name: "partition",
+    kind: "graph",
+    graph: parts.graph,
+    changed: parts.graph !== graph,
+  });
+  records.push(...hostRecords(parts));
+  const tiled = inStage("tile", () => tileGraph(parts.graph, options));
+  options.observe?.({ name: "tile", kind: "tiled", tiled });
+  const placed = inStage("place", () => placeGraph(tiled, options.machine));
+  options.observe?.({ name: "place", kind: "tiled", tiled });
+  const executable = inStage("emit", () =>
+    buildExecutable({
+      name: imported.name,
+      machine: { name: options.machine.name, hash: options.machineHash },
+      placed,
+      outerTypes: outerTypes(imported),
+      records,
+      regions: parts.regions,
+    }),
+  );
+  options.observe?.({ name: "emit", kind: "executable", executable });
+  return executable;
+}
+
+function optimize(imported: Graph, context: PassContext, options: CompileOptions): Graph {
+  let graph = imported;
+  options.observe?.({ name: "import", kind: "graph", graph, changed: true });
+  for (const pass of graphPasses) {
+    const before = graph;
+    graph = inStage(pass.name, () => pass.run(before, context));
+    if (graph !== before) checkGraph(pass.name, graph);
+    options.observe?.({ name: pass.name, kind: "graph", graph, changed: graph !== before });
+  }
+  return graph;
+}
+
+function checkGraph(pass: string, graph: Graph): void {
+  const problems = verifyGraph(graph);
+  if (problems.length > 0) {
+    throw new InternalError(
+      `after ${pass} the graph is not valid: ${problems.slice(0, 3).join("; ")}`,
+    );
+  }
+}
+
+/** An error of ours says in which stage it happened. */
+function inStage<T>(name: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof InternalError && !(error instanceof DiagnosticError)) {
+      throw new InternalError(`in ${name}: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** What the caller calls the types of inputs and outputs, which the device may have narrower. */
+function outerTypes(graph: Graph): ReadonlyMap<string, DType> {
+  return new Map([
+    ...graph.inputs.map((value) => [value.name, value.dtype] as const),
+    ...graph.outputs.map(({ name, value }) => [name, value.dtype] as const),
+  ]);
+}
+
+function hostRecords(parts: PartitionedGraph): DecisionRecord[] {
+  return [...parts.regions.values()].flatMap((region) =>
+    region.reasons.map(
+      ({ origins, reason }): DecisionRecord => ({ what: "host", why: reason, origins }),
+    ),
+  );
+}

@@ -1,0 +1,78 @@
+/**
+ * The compiler's table of contents: every pass in order, with its reason. A name here is the name in
+ * `--print-after`, in traces, and of the pass's file and golden folder.
+ */
+import type { DecisionRecord } from "../isa/executable.js";
+import type { Graph } from "../ir/graph.js";
+import { contractBf16 } from "./2-optimize/contract-bf16.js";
+import { depthwiseToReduce } from "./2-optimize/depthwise-to-reduce.js";
+import { expandArgmax } from "./2-optimize/expand-argmax.js";
+import { insertCopies } from "./2-optimize/insert-copies.js";
+import { narrowIntegers } from "./2-optimize/narrow-integers.js";
+import { whyHost } from "./3-partition/partition.js";
+
+export type Precision = "fp32" | "bf16";
+
+export interface PassContext {
+  readonly precision: Precision;
+  readonly records: DecisionRecord[];
+}
+
+export interface GraphPass {
+  readonly name: string;
+  readonly why: string;
+  /** Returns the same graph if it changed nothing. */
+  readonly run: (graph: Graph, context: PassContext) => Graph;
+}
+
+/** Phase 2. Import (phase 1) has folded and canonicalised while it built; phases 3 to 6 have one pass each. */
+export const graphPasses = [
+  {
+    name: "expand-argmax",
+    why: "engines reduce to values, not to positions",
+    run: expandArgmax,
+  },
+  {
+    name: "narrow-integers",
+    why: "the device computes in int32; int64 that provably fits need not go to the host",
+    run: narrowIntegers,
+  },
+  {
+    name: "depthwise-to-reduce",
+    why: "contractions without reuse waste the tensor engine",
+    run: depthwiseToReduce,
+  },
+  {
+    name: "contract-bf16",
+    why: "--precision bf16 rounds what contractions read; nothing is rounded unasked",
+    run: (graph, context) => (context.precision === "bf16" ? contractBf16(graph) : graph),
+  },
+  {
+    name: "insert-copies",
+    why: "last: says where movement must end in memory, before fusion looks for producers",
+    run: (graph) => insertCopies(graph, (node) => whyHost(node) !== undefined),
+  },
+] as const satisfies readonly GraphPass[];
+
+/** Every stage that can be printed after or stopped at, in order. */
+export const stageNames: readonly string[] = [
+  "import",
+  ...graphPasses.map((pass) => pass.name),
+  "partition",
+  "tile",
+  "place",
+  "emit",
+];
+
+/** Rows that may not be swapped, checked when this module is loaded. */
+const passOrder: readonly (readonly [before: string, after: string, why: string])[] = [
+  ["expand-argmax", "narrow-integers", "an index in int64 is narrowed only once it is computed"],
+  ["depthwise-to-reduce", "contract-bf16", "only what stays on the tensor engine is rounded"],
+  ["contract-bf16", "insert-copies", "a rounding is a map that copies fuse with"],
+];
+
+for (const [before, after, why] of passOrder) {
+  if (stageNames.indexOf(before) >= stageNames.indexOf(after)) {
+    throw new Error(`pass ${before} must come before ${after}: ${why}`);
+  }
+}

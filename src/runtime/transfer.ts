@@ -1,0 +1,120 @@
+/** Tensors into device memory and out of it: strides, types, and the check that int64 fits int32. */
+import { byteLength, type DeviceDType, type DType } from "../numerics/dtype.js";
+import {
+  allocateData,
+  bytesFromData,
+  dataFromBytes,
+  type NumericData,
+} from "../numerics/convert.js";
+import { elementCount, rowMajorStrides, type Tensor } from "../numerics/tensor.js";
+import { fail } from "../support/diagnostic.js";
+import type { DeviceRegion } from "./device.js";
+
+/** A dense or strided tensor in a region, all numbers known. */
+export interface PlacedTensor {
+  readonly offsetBytes: number;
+  readonly dtype: DeviceDType;
+  readonly shape: readonly number[];
+  /** In elements. */
+  readonly strides: readonly number[];
+}
+
+/**
+ * Largest magnitude of an int64 input that the device takes: the compiler proves from it that sums and products of
+ * indices stay within int32.
+ */
+export const narrowedMagnitudeMax = 2 ** 30;
+
+export function writeTensor(
+  region: DeviceRegion,
+  place: PlacedTensor,
+  tensor: Tensor,
+  name: string,
+): void {
+  const data = narrow(tensor, place.dtype, name);
+  if (isDense(place)) {
+    region.write(place.offsetBytes, bytesFromData(place.dtype, data));
+    return;
+  }
+  const span = spanOf(place);
+  const bytes = region.read(place.offsetBytes, byteLength(place.dtype, span)).slice();
+  const whole = dataFromBytes(place.dtype, bytes, span);
+  copyStrided(place.shape, data, rowMajorStrides(place.shape), whole, place.strides);
+  region.write(place.offsetBytes, bytesFromData(place.dtype, whole));
+}
+
+/** As a tensor of `dtype` (the type that the caller knows). */
+export function readTensor(region: DeviceRegion, place: PlacedTensor, dtype: DType): Tensor {
+  const count = elementCount(place.shape);
+  const span = isDense(place) ? count : spanOf(place);
+  const bytes = region.read(place.offsetBytes, byteLength(place.dtype, span)).slice();
+  let data = dataFromBytes(place.dtype, bytes, span);
+  if (!isDense(place)) {
+    const dense = allocateData(place.dtype, count);
+    copyStrided(place.shape, data, place.strides, dense, rowMajorStrides(place.shape));
+    data = dense;
+  }
+  return { dtype, shape: place.shape, data: widen(data, place.dtype, dtype) };
+}
+
+function isDense({ shape, strides }: PlacedTensor): boolean {
+  const dense = rowMajorStrides(shape);
+  return shape.every((extent, i) => extent === 1 || strides[i] === dense[i]);
+}
+
+function spanOf({ shape, strides }: PlacedTensor): number {
+  if (elementCount(shape) === 0) return 0;
+  return shape.reduce((span, extent, i) => span + (extent - 1) * strides[i]!, 1);
+}
+
+function copyStrided(
+  shape: readonly number[],
+  from: NumericData,
+  fromStrides: readonly number[],
+  to: NumericData,
+  toStrides: readonly number[],
+): void {
+  const visit = (axis: number, at: number, target: number): void => {
+    const extent = shape[axis] ?? 1;
+    const step = fromStrides[axis] ?? 0;
+    const stride = toStrides[axis] ?? 0;
+    if (axis >= shape.length - 1) {
+      for (let i = 0; i < extent; i++) to[target + i * stride] = from[at + i * step] as never;
+      return;
+    }
+    for (let i = 0; i < extent; i++) visit(axis + 1, at + i * step, target + i * stride);
+  };
+  if (elementCount(shape) > 0) visit(0, 0, 0);
+}
+
+function narrow(tensor: Tensor, dtype: DeviceDType, name: string): NumericData {
+  const { data } = tensor;
+  if (Array.isArray(data))
+    fail("L0602", `input "${name}" holds strings, the device takes ${dtype}`);
+  if (tensor.dtype === dtype) return data;
+  const narrowed = allocateData(dtype, data.length);
+  for (let i = 0; i < data.length; i++) {
+    const value = Number(data[i]);
+    if (Math.abs(value) > narrowedMagnitudeMax) {
+      fail(
+        "L0602",
+        `input "${name}" holds ${data[i]}, the device takes integers up to ${narrowedMagnitudeMax}`,
+        {
+          hint: "indices and lengths fit; other int64 data has to be computed on the host",
+        },
+      );
+    }
+    narrowed[i] = value as never;
+  }
+  return narrowed;
+}
+
+function widen(data: NumericData, from: DeviceDType, to: DType): NumericData {
+  if (from === to) return data;
+  const wide = allocateData(to, data.length);
+  const isBig = to === "i64" || to === "u64";
+  for (let i = 0; i < data.length; i++) {
+    wide[i] = (isBig ? BigInt(data[i]!) : Number(data[i])) as never;
+  }
+  return wide;
+}

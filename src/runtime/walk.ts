@@ -1,0 +1,171 @@
+/**
+ * The schedule walker: an Executable loaded on a device, and one run of it. Launch, copy, host region, one after
+ * the other; symbols are bound from the inputs' shapes.
+ */
+import type {
+  DeviceTensorRef,
+  Executable,
+  HostTensorRef,
+  LaunchStep,
+  Port,
+  Step,
+} from "../isa/executable.js";
+import { type Dim, evaluateDim } from "../ir/dim.js";
+import { bindShapes } from "../ir/bindings.js";
+import type { DType } from "../numerics/dtype.js";
+import { byteLength } from "../numerics/dtype.js";
+import type { Tensor } from "../numerics/tensor.js";
+import { isTensor } from "../ops/context.js";
+import { evaluateHostGraph } from "../ops/evaluate-node.js";
+import type { HostValue } from "../ops/record.js";
+import { fail, InternalError } from "../support/diagnostic.js";
+import type { Device, DeviceRegion, LoadedProgram } from "./device.js";
+import { type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
+
+export interface LoadedExecutable {
+  readonly executable: Executable;
+  run(inputs: ReadonlyMap<string, HostValue>): ReadonlyMap<string, HostValue>;
+}
+
+export function loadExecutable(executable: Executable, device: Device): LoadedExecutable {
+  const region = device.allocate(executable.memoryBytes);
+  for (const buffer of executable.buffers) {
+    if (buffer.constantOffset === undefined) continue;
+    const length = byteLength(buffer.dtype, buffer.elements);
+    const at = buffer.constantOffset;
+    region.write(buffer.offsetBytes, executable.constants.subarray(at, at + length));
+  }
+  const programs = executable.programs.map((program) => region.load(program));
+  return { executable, run: (inputs) => runOnce({ executable, region, programs }, inputs) };
+}
+
+interface Loaded {
+  readonly executable: Executable;
+  readonly region: DeviceRegion;
+  readonly programs: readonly LoadedProgram[];
+}
+
+interface Run extends Loaded {
+  readonly bindings: ReadonlyMap<string, number>;
+  readonly slots: Map<number, HostValue>;
+}
+
+function runOnce(
+  loaded: Loaded,
+  inputs: ReadonlyMap<string, HostValue>,
+): ReadonlyMap<string, HostValue> {
+  const { executable } = loaded;
+  const bindings = bindInputs(executable, inputs);
+  const run: Run = { ...loaded, bindings, slots: new Map() };
+  for (const port of executable.inputs) {
+    const value = inputs.get(port.name);
+    if (value === undefined) throw new InternalError(`input ${port.name} was not checked`);
+    if (port.location.where === "host") run.slots.set(port.location.slot, value);
+    else writeTensor(run.region, placed(run, port.location), asTensor(value, port.name), port.name);
+  }
+  for (const step of executable.steps) walkStep(run, step);
+  return new Map(executable.outputs.map((port) => [port.name, readPort(run, port)]));
+}
+
+function bindInputs(
+  executable: Executable,
+  inputs: ReadonlyMap<string, HostValue>,
+): ReadonlyMap<string, number> {
+  const bindings = new Map<string, number>();
+  const given = executable.inputs.flatMap((port) => {
+    const value = inputs.get(port.name);
+    if (value === undefined || !isTensor(value) || port.unknownShape) return [];
+    return [{ value: port, shape: value.shape }];
+  });
+  bindShapes(given, bindings);
+  return bindings;
+}
+
+function asTensor(value: HostValue, name: string): Tensor {
+  if (isTensor(value)) return value;
+  return fail("L0602", `input "${name}" is a ${value.kind}, a tensor is needed`);
+}
+
+function readPort(run: Run, port: Port): HostValue {
+  if (port.location.where === "host") return hostValue(run, port.location);
+  return readTensor(run.region, placed(run, port.location), port.dtype);
+}
+
+function hostValue(run: Run, ref: HostTensorRef): HostValue {
+  const value = run.slots.get(ref.slot);
+  if (value === undefined) throw new InternalError(`host slot ${ref.slot} is empty`);
+  return value;
+}
+
+function placed(run: Run, ref: DeviceTensorRef): PlacedTensor {
+  const buffer = run.executable.buffers[ref.buffer]!;
+  return {
+    offsetBytes: buffer.offsetBytes + byteLength(ref.dtype, ref.offset),
+    dtype: ref.dtype,
+    shape: ref.shape.map((dim) => evaluateDim(dim, run.bindings)),
+    strides: ref.strides,
+  };
+}
+
+function walkStep(run: Run, step: Step): void {
+  switch (step.kind) {
+    case "launch":
+      return launch(run, step);
+    case "copy":
+      return copy(run, step.from, step.to, step.dtype);
+    case "host": {
+      const inputs = new Map(step.inputs.map(({ name, slot }) => [name, run.slots.get(slot)!]));
+      const isKnown = step.graph.nodes.length === 0;
+      const outputs = isKnown
+        ? step.graph.outputs.map(({ value }) => knownValue(run, value))
+        : evaluateHostGraph(step.graph, inputs);
+      step.outputs.forEach(({ slot }, i) => run.slots.set(slot, outputs[i]!));
+      return;
+    }
+    default:
+      step satisfies never;
+  }
+}
+
+/** A constant, or a vector of dims under this run's bindings. */
+function knownValue(
+  run: Run,
+  value: { readonly data?: Tensor; readonly dims?: readonly Dim[]; readonly shape: readonly Dim[] },
+): Tensor {
+  if (value.data !== undefined) return value.data;
+  const elements = (value.dims ?? []).map((dim) => BigInt(evaluateDim(dim, run.bindings)));
+  const shape = value.shape.map((dim) => evaluateDim(dim, run.bindings));
+  return { dtype: "i64", shape, data: BigInt64Array.from(elements) };
+}
+
+function launch(run: Run, step: LaunchStep): void {
+  const program = run.executable.programs[step.program]!;
+  const offsets = step.bindings.map(({ buffer, offset }) => {
+    const { offsetBytes, dtype } = run.executable.buffers[buffer]!;
+    return offsetBytes + byteLength(dtype, offset);
+  });
+  const scalars = Int32Array.from(step.scalars, (dim) => evaluateDim(dim, run.bindings));
+  const { faults } = run.programs[step.program]!.launch(offsets, scalars);
+  const [fault] = faults;
+  if (fault === undefined) return;
+  const origin = step.origins[fault.role]?.[0];
+  fail("L0604", "an index is out of range", {
+    ...(origin === undefined ? {} : { place: { node: origin.node, operator: origin.operator } }),
+    notes: [`kernel "${program.name}", instruction ${fault.instruction}`],
+    hint: "check the values of the inputs that are used as indices",
+  });
+}
+
+function copy(
+  run: Run,
+  from: DeviceTensorRef | HostTensorRef,
+  to: DeviceTensorRef | HostTensorRef,
+  dtype: DType,
+): void {
+  if (from.where === "device" && to.where === "host") {
+    run.slots.set(to.slot, readTensor(run.region, placed(run, from), dtype));
+  } else if (from.where === "host" && to.where === "device") {
+    const value = asTensor(hostValue(run, from), "a host region's result");
+    writeTensor(run.region, placed(run, to), value, "a host region's result");
+  } else throw new InternalError(`copy from ${from.where} to ${to.where}`);
+}
