@@ -83,7 +83,7 @@ function modelOf(
   return { file, fed };
 }
 
-function evaluate(operatorCase: OperatorCase): readonly Tensor[] {
+export function evaluate(operatorCase: OperatorCase): readonly Tensor[] {
   const { file, fed } = modelOf(operatorCase);
   return [...evaluateModel(decodeModel(file), new Map(fed)).values()] as Tensor[];
 }
