@@ -1,7 +1,8 @@
 /**
  * How far each function of `functions.ts` may be from the true value: in units in the last place of the fp32
  * result, over the arguments from `from` to `to`. Outside (sin, cos, tan of large arguments) the result is
- * that of an argument some ulps away. Tests find the actual maxima and hold them against these.
+ * that of an argument some ulps away. The maxima over every seventh fp32 number are at most these (of pow: over
+ * random pairs); tests find them again on fewer.
  */
 import type { FunctionName } from "./lane.js";
 
@@ -22,13 +23,13 @@ export const functionBounds: { readonly [F in FunctionName]: FunctionBound } = {
   asin: { ulps: 2.5, ...everywhere },
   acos: { ulps: 1.5, ...everywhere },
   atan: { ulps: 3, ...everywhere },
-  sinh: { ulps: 2, ...everywhere },
+  sinh: { ulps: 2.5, ...everywhere },
   cosh: { ulps: 1.5, ...everywhere },
-  tanh: { ulps: 2.5, ...everywhere },
-  asinh: { ulps: 2, ...everywhere },
+  tanh: { ulps: 2.75, ...everywhere },
+  asinh: { ulps: 2.5, ...everywhere },
   acosh: { ulps: 2.5, ...everywhere },
-  atanh: { ulps: 2, ...everywhere },
+  atanh: { ulps: 2.1, ...everywhere },
   sigmoid: { ulps: 2.5, ...everywhere },
-  erf: { ulps: 2.5, ...everywhere },
+  erf: { ulps: 2.6, ...everywhere },
   pow: { ulps: 4, ...everywhere },
 };
