@@ -1,0 +1,355 @@
+/**
+ * Composes the effects of a program's instructions over its loops without running it: a body is summarised per
+ * phase (first, middle, last, only trip), a loop from the summaries of its trips, inside out, stages included.
+ * What an effect is and how two of them follow one another is the {@link Algebra}'s; verify-queues.ts has two.
+ *
+ * How often a loop runs is known as a range. Loops of one class (same range, same step) make the same trips, so
+ * their cases are told apart together; the other cases of a loop are merged into one effect.
+ */
+import type { LoopHead } from "../ir/tile.js";
+import { type Bounds, type Interval } from "./bounds.js";
+import type { Condition, Program, ProgramNode } from "./program.js";
+import { loopClass, loopsIn, placesAlong, type Site } from "./sites.js";
+
+/** Where a trip lies among the trips of its loop. */
+export interface Phase {
+  readonly first: boolean;
+  readonly last: boolean;
+}
+
+export interface Algebra<E> {
+  readonly nothing: E;
+  /** b after a. `loop`: they are two trips of that loop. */
+  then(a: E, b: E, loop: LoopHead | undefined): E;
+  /** `count` times the same effect, one trip of the loop after the other. */
+  repeat(effect: E, count: Interval, loop: LoopHead): E;
+  /** One of several, it is not known which. */
+  either(effects: readonly E[], why: Uncertainty): E;
+}
+
+/** Why an effect is not known exactly. */
+export interface Uncertainty {
+  readonly path: readonly number[];
+  readonly what: string;
+}
+
+export type Phases = ReadonlyMap<number, Phase>;
+
+export interface Leaf<E> {
+  readonly site: Site;
+  /** Loops on whose phases the effect depends. */
+  readonly loops: readonly number[];
+  effect(phases: Phases): E;
+}
+
+export type TripNode<E> = { readonly kind: "leaf"; readonly leaf: Leaf<E> } | TripLoop<E>;
+
+export interface TripLoop<E> {
+  readonly kind: "loop";
+  readonly head: LoopHead;
+  readonly path: readonly number[];
+  readonly class: string;
+  readonly children: readonly { readonly node: TripNode<E>; readonly by: number }[];
+  /** Greatest stage of the children; the least is 0. */
+  readonly stages: number;
+  readonly cases: readonly TripCase[];
+  /** Phases and classes of outer loops that the effect depends on. */
+  readonly outer: readonly number[];
+  readonly classes: readonly string[];
+  readonly memo: Map<string, E>;
+}
+
+/** How a loop may run. `place`: the trip of a spatial loop that one member has, `none` if it has none. */
+type TripCase =
+  | { readonly kind: "trips"; readonly count: number }
+  | { readonly kind: "many"; readonly count: Interval }
+  | { readonly kind: "place"; readonly phase: Phase | undefined };
+
+export interface TripTree<E> {
+  readonly nodes: readonly TripNode<E>[];
+  readonly program: Program;
+}
+
+export interface TreeOptions<E> {
+  /** The effect of an instruction, if it has one. */
+  leafOf(site: Site): Leaf<E> | undefined;
+  readonly sites: ReadonlyMap<string, Site>;
+  /** Bounds for the trips of a loop, given the loops around it. */
+  boundsOf(loops: readonly LoopHead[]): Bounds;
+}
+
+/** The loops and instructions that have an effect; all else is left out. */
+export function tripTree<E>(program: Program, options: TreeOptions<E>): TripTree<E> {
+  const build = (
+    nodes: readonly ProgramNode[],
+    path: readonly number[],
+    loops: readonly LoopHead[],
+  ): readonly BuiltNode<E>[] =>
+    nodes.flatMap((source, i): readonly BuiltNode<E>[] => {
+      const here = [...path, i];
+      if (source.kind === "barrier") return [];
+      if (source.kind === "instruction") {
+        const leaf = options.leafOf(options.sites.get(here.join())!);
+        return leaf === undefined ? [] : [{ node: { kind: "leaf" as const, leaf }, source }];
+      }
+      const inner = build(source.body, here, [...loops, source.head]);
+      if (inner.length === 0) return [];
+      const trips = options.boundsOf(loops).trips(source.head);
+      const node = loopNode(source.head, { path: here, inner, program, trips });
+      return [{ node, source }];
+    });
+  return { program, nodes: build(program.body, [], []).map(({ node }) => node) };
+}
+
+interface BuiltNode<E> {
+  readonly node: TripNode<E>;
+  readonly source: ProgramNode;
+}
+
+interface LoopParts<E> {
+  readonly path: readonly number[];
+  readonly inner: readonly BuiltNode<E>[];
+  readonly program: Program;
+  readonly trips: Interval;
+}
+
+function loopNode<E>(head: LoopHead, { path, inner, program, trips }: LoopParts<E>): TripLoop<E> {
+  const stages = inner.map(({ source }) => stageOf(source, head.id) ?? 0);
+  const least = Math.min(...stages);
+  const children = inner.map(({ node }, i) => ({ node, by: stages[i]! - least }));
+  const most = Math.max(...children.map(({ by }) => by));
+  const outer = new Set<number>();
+  const classes = new Set([loopClass(head)]);
+  for (const { node } of children) {
+    for (const id of node.kind === "leaf" ? node.leaf.loops : node.outer) {
+      if (id !== head.id) outer.add(id);
+    }
+    if (node.kind === "loop") for (const inside of node.classes) classes.add(inside);
+  }
+  const places = placesAlong(program, head.over);
+  return {
+    kind: "loop",
+    head,
+    path,
+    class: loopClass(head),
+    children,
+    stages: most,
+    cases: head.over === "time" ? temporalCases(trips, most) : spatialCases(trips, places),
+    outer: [...outer],
+    classes: [...classes],
+    memo: new Map(),
+  };
+}
+
+/** Of the instructions in the node: they are all in the same stage of the loop. */
+function stageOf(node: ProgramNode, loop: number): number | undefined {
+  if (node.kind === "barrier") return 0;
+  if (node.kind === "loop") {
+    for (const child of node.body) {
+      const stage = stageOf(child, loop);
+      if (stage !== undefined) return stage;
+    }
+    return undefined;
+  }
+  const { stage } = node.instruction;
+  return stage?.loop === loop ? stage.by : 0;
+}
+
+/** Counts up to that from which on some trip has all stages in the middle, then all greater ones at once. */
+function temporalCases(trips: Interval, stages: number): TripCase[] {
+  const cases: TripCase[] = [];
+  for (let count = trips.low; count <= Math.min(trips.high, stages + 2); count++) {
+    cases.push({ kind: "trips", count });
+  }
+  if (trips.high > stages + 2) {
+    const low = Math.max(trips.low, stages + 3);
+    cases.push({ kind: "many", count: { low, high: trips.high } });
+  }
+  // Ranges that contradict each other: the loop stands where nothing runs.
+  return cases.length > 0 ? cases : [{ kind: "trips", count: 0 }];
+}
+
+function spatialCases({ low, high }: Interval, places: number): TripCase[] {
+  const cases: TripCase[] = [];
+  const add = (possible: boolean, phase: Phase | undefined) => {
+    if (possible) cases.push({ kind: "place", phase });
+  };
+  add(low < places, undefined);
+  add(low <= 1 && high >= 1, { first: true, last: true });
+  add(high >= 2, { first: true, last: false });
+  add(high >= 3, { first: false, last: false });
+  add(high >= 2, { first: false, last: true });
+  return cases;
+}
+
+/** What is known at some place: phases of the loops around it, and cases of classes told apart there. */
+interface Known {
+  readonly phases: Phases;
+  readonly cases: ReadonlyMap<string, TripCase>;
+}
+
+/** The whole program's effect on one member, one for each way in which its loops can run. */
+export function effectsOf<E>(tree: TripTree<E>, algebra: Algebra<E>): E[] {
+  const known: Known = { phases: new Map(), cases: new Map() };
+  const effects: E[] = [];
+  for (const cases of casesToTell(tree.nodes, undefined)) {
+    effects.push(sequence(tree.nodes, { ...known, cases }, algebra));
+  }
+  return effects;
+}
+
+function sequence<E>(nodes: readonly TripNode<E>[], known: Known, algebra: Algebra<E>): E {
+  let effect = algebra.nothing;
+  for (const node of nodes)
+    effect = algebra.then(effect, effectOf(node, known, algebra), undefined);
+  return effect;
+}
+
+function effectOf<E>(node: TripNode<E>, known: Known, algebra: Algebra<E>): E {
+  if (node.kind === "leaf") return node.leaf.effect(known.phases);
+  const phaseText = (id: number) => JSON.stringify(known.phases.get(id) ?? null);
+  const key = [
+    ...node.outer.map(phaseText),
+    ...node.classes.map((c) => JSON.stringify(known.cases.get(c) ?? null)),
+  ].join();
+  let effect = node.memo.get(key);
+  if (effect === undefined) {
+    effect = effectOfLoop(node, known, algebra);
+    node.memo.set(key, effect);
+  }
+  return effect;
+}
+
+function effectOfLoop<E>(loop: TripLoop<E>, known: Known, algebra: Algebra<E>): E {
+  const told = known.cases.get(loop.class);
+  if (told !== undefined) return effectOfCase(loop, told, known, algebra);
+  const effects = loop.cases.map((one) => effectOfCase(loop, one, known, algebra));
+  return algebra.either(effects, {
+    path: loop.path,
+    what: `how often loop ${loop.head.name} runs`,
+  });
+}
+
+function effectOfCase<E>(loop: TripLoop<E>, one: TripCase, known: Known, algebra: Algebra<E>): E {
+  const { head, stages } = loop;
+  /** The step of a staged loop in which the child of stage `by` has the phase that is given for it. */
+  const step = (phaseOf: (by: number) => Phase | undefined): E =>
+    body(loop, phaseOf, known, algebra);
+  switch (one.kind) {
+    case "place":
+      return one.phase === undefined ? algebra.nothing : step(() => one.phase);
+    case "trips": {
+      let effect = algebra.nothing;
+      const { count } = one;
+      for (let t = 0; t < count + (count > 0 ? stages : 0); t++) {
+        const now = step((by) => phaseAt(t - by, count));
+        effect = t === 0 ? now : algebra.then(effect, now, head);
+      }
+      return effect;
+    }
+    case "many": {
+      let effect = step((by) => (by > 0 ? undefined : { first: true, last: false }));
+      for (let t = 1; t <= stages; t++) {
+        const opening = step((by) => (by > t ? undefined : { first: by === t, last: false }));
+        effect = algebra.then(effect, opening, head);
+      }
+      const middle = step(() => ({ first: false, last: false }));
+      const count = { low: one.count.low - stages - 2, high: one.count.high - stages - 2 };
+      effect = algebra.then(effect, algebra.repeat(middle, count, head), head);
+      for (let t = 0; t <= stages; t++) {
+        const closing = step((by) => (by < t ? undefined : { first: false, last: by === t }));
+        effect = algebra.then(effect, closing, head);
+      }
+      return effect;
+    }
+    default:
+      return one satisfies never;
+  }
+}
+
+function phaseAt(trip: number, count: number): Phase | undefined {
+  if (trip < 0 || trip >= count) return undefined;
+  return { first: trip === 0, last: trip === count - 1 };
+}
+
+/** One step of a loop: each child in its phase, for every way in which the loops that depend on this one can run. */
+function body<E>(
+  loop: TripLoop<E>,
+  phaseOf: (by: number) => Phase | undefined,
+  known: Known,
+  algebra: Algebra<E>,
+): E {
+  const effects: E[] = [];
+  for (const cases of loop.stages > 0 ? [new Map()] : casesToTell(nodesOf(loop), loop.head.id)) {
+    let effect = algebra.nothing;
+    for (const { node, by } of loop.children) {
+      const phase = phaseOf(by);
+      if (phase === undefined) continue;
+      const phases = new Map(known.phases).set(loop.head.id, phase);
+      const inside = { phases, cases: new Map([...known.cases, ...cases]) };
+      effect = algebra.then(effect, effectOf(node, inside, algebra), undefined);
+    }
+    effects.push(effect);
+  }
+  return algebra.either(effects, {
+    path: loop.path,
+    what: `how often the loops inside loop ${loop.head.name} run`,
+  });
+}
+
+function nodesOf<E>(loop: TripLoop<E>): TripNode<E>[] {
+  return loop.children.map(({ node }) => node);
+}
+
+const combinationsMax = 512;
+
+/**
+ * Every combination of cases of the classes that become known here (their ranges depend on loop `id` and on none
+ * inside it; at the top on none) and that several loops have. Too many: none are told apart.
+ */
+function casesToTell<E>(
+  nodes: readonly TripNode<E>[],
+  id: number | undefined,
+): ReadonlyMap<string, TripCase>[] {
+  const loops: TripLoop<E>[] = [];
+  const collect = (node: TripNode<E>): void => {
+    if (node.kind === "leaf") return;
+    loops.push(node);
+    nodesOf(node).forEach(collect);
+  };
+  nodes.forEach(collect);
+  const inside = new Set(loops.map((loop) => loop.head.id));
+  const several = new Map<string, TripLoop<E>[]>();
+  for (const loop of loops) {
+    const depends = loopsIn(loop.head.start, ...loop.head.total);
+    const known = id === undefined ? depends.length === 0 : depends.includes(id);
+    if (!known || depends.some((d) => inside.has(d))) continue;
+    several.set(loop.class, [...(several.get(loop.class) ?? []), loop]);
+  }
+  let combinations: ReadonlyMap<string, TripCase>[] = [new Map()];
+  for (const [name, of] of several) {
+    if (of.length < 2) continue;
+    // The one with most stages tells most cases apart.
+    const { cases } = of.reduce((a, b) => (b.stages > a.stages ? b : a));
+    if (combinations.length * cases.length > combinationsMax) return [new Map()];
+    combinations = combinations.flatMap((known) =>
+      cases.map((one) => new Map(known).set(name, one)),
+    );
+  }
+  return combinations;
+}
+
+export function holdsIn(condition: Condition, phases: Phases): boolean {
+  switch (condition.kind) {
+    case "never":
+      return false;
+    case "always":
+      return true;
+    case "all":
+      return condition.terms.every(
+        ({ loop, edge, negated }) => phases.get(loop)![edge] !== negated,
+      );
+    default:
+      return condition satisfies never;
+  }
+}
