@@ -193,15 +193,19 @@ function activationsOf(
   const alphas = [...(c.floats("activation_alpha") ?? [])];
   const betas = [...(c.floats("activation_beta") ?? [])];
   const clip = c.float("clip");
-  const all = (names.length === 0 ? [...defaults, ...defaults] : names).map((name): Activation => {
-    const takes = takesAlpha(name);
-    const alpha = takes.alpha ? alphas.shift() : undefined;
-    const beta = takes.beta ? betas.shift() : undefined;
-    const activation = namedActivation(name, alpha, beta);
-    if (activation === undefined) return c.invalid("L0108", `activation "${name}" does not exist`);
-    if (clip === undefined || clip === 0) return activation;
-    return (l, x) => activation(l, atMost(l, atLeast(l, x, l.constF(-clip)), l.constF(clip)));
-  });
+  const all = (names.length === 0 ? [...defaults, ...defaults] : names).map(
+    (name, i): Activation => {
+      const takes = takesAlpha(name);
+      const alpha = takes.alpha ? alphas.shift() : undefined;
+      const beta = takes.beta ? betas.shift() : undefined;
+      const activation = namedActivation(name, alpha, beta);
+      if (activation === undefined)
+        return c.invalid("L0108", `activation "${name}" does not exist`);
+      // What an LSTM puts out is not clipped: its third function is of the state, not of a gate.
+      if (clip === undefined || clip === 0 || i % defaults.length === 2) return activation;
+      return (l, x) => activation(l, atMost(l, atLeast(l, x, l.constF(-clip)), l.constF(clip)));
+    },
+  );
   const own = all.slice(direction * defaults.length, (direction + 1) * defaults.length);
   if (own.length === defaults.length) return own;
   return c.invalid("L0108", `${names.length} activations where ${defaults.length} are needed`);

@@ -160,6 +160,8 @@ function gridTaps(
 ): readonly SampleTap[] {
   const { dtype } = coordinate;
   const size = dimValue(c, extent);
+  // The taps of the cubic filter are brought inside one by one, as PyTorch does it.
+  const isCubic = mode === "cubic" || mode === "bicubic";
   const at = c.b.map(dtype, [coordinate, size], (l, g, n) => {
     const length = l.toF(n!);
     const shifted = l.add(g!, l.constF(1));
@@ -167,6 +169,7 @@ function gridTaps(
     const position = edges.alignCorners
       ? l.mul(l.mul(shifted, half), l.sub(length, l.constF(1)))
       : l.mul(l.sub(l.mul(shifted, length), l.constF(1)), half);
+    if (isCubic) return position;
     const rounded = mode === "nearest" ? l.rint(position) : position;
     return foldInside(l, rounded, length, edges);
   });
@@ -176,7 +179,6 @@ function gridTaps(
     );
     return [{ position, weight: c.b.full(dtype, 1) }];
   }
-  const isCubic = mode === "cubic" || mode === "bicubic";
   if (!isCubic && mode !== "linear" && mode !== "bilinear") {
     return c.invalid("L0108", `mode "${mode}" does not exist`);
   }
