@@ -48,7 +48,7 @@ function convert(node: Node): Replacement {
   const op = node.op as ContractOperation;
   const output = node.outputs[0]!;
   const [a, b, zeroA, zeroB] = node.inputs as [Value, Value, Value?, Value?];
-  const sequence = new NodeSequence(node);
+  const sequence = new NodeSequence(node, "depthwise");
   // Within its one block the first label varies fastest.
   const labels = [...op.out, ...op.order.slice(1), op.order[0]!];
   const aligned = [align(sequence, a, op.a, labels), align(sequence, b, op.b, labels)];

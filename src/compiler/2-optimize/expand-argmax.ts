@@ -20,7 +20,7 @@ function expandNode(node: Node): Replacement | undefined {
     return undefined;
   const [x] = node.inputs as [Value];
   const output = node.outputs[0]!;
-  const sequence = new NodeSequence(node);
+  const sequence = new NodeSequence(node, "argmax");
   const reduction = op.reduction === "argmax" ? "max" : "min";
   const extreme = sequence.add({ kind: "reduce", reduction, axes: op.axes }, [x], {
     dtype: x.dtype,

@@ -50,15 +50,18 @@ export function dropDeadNodes(graph: Graph): Graph {
 export class NodeSequence {
   readonly nodes: Node[] = [];
   readonly #from: Node;
+  readonly #tag: string;
   #count = 0;
 
-  constructor(from: Node) {
+  /** `tag` keeps the names of one pass apart from those of others. */
+  constructor(from: Node, tag: string) {
     this.#from = from;
+    this.#tag = tag;
   }
 
   add(op: Node["op"], inputs: readonly Value[], type: Pick<Value, "dtype" | "shape">): Value {
     this.#count++;
-    const name = `${this.#from.outputs[0]!.name}.${this.#count}`;
+    const name = `${this.#from.outputs[0]!.name}.${this.#tag}${this.#count}`;
     return this.#push(op, inputs, { name, ...type });
   }
 

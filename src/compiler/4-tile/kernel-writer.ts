@@ -31,6 +31,8 @@ export interface Position {
   readonly extent: Affine;
   /** Largest extent. */
   readonly max: number;
+  /** Largest index + extent. */
+  readonly end: number;
 }
 
 /** A tile of a value in a slot: strides by iteration axis. */
@@ -70,7 +72,12 @@ export class KernelWriter {
   }
 
   whole(extent: Dim): Position {
-    return { index: constantAffine(0), extent: this.affine(extent), max: dimMax(extent) };
+    return {
+      index: constantAffine(0),
+      extent: this.affine(extent),
+      max: dimMax(extent),
+      end: dimMax(extent),
+    };
   }
 
   binding(storage: Storage, access: KernelBinding["access"]): number {
@@ -128,7 +135,7 @@ export class KernelWriter {
       start: range.index,
       total: [addAffine(range.index, range.extent)],
       minTotal,
-      maxTotal: affineMax(range, minTotal),
+      maxTotal: Math.max(minTotal, range.end),
       step,
     };
     const body: KernelNode[] = [];
@@ -140,7 +147,12 @@ export class KernelWriter {
     });
     return {
       id,
-      position: { index: term("index"), extent: term("extent"), max: Math.min(step, range.max) },
+      position: {
+        index: term("index"),
+        extent: term("extent"),
+        max: Math.min(step, range.max),
+        end: range.end,
+      },
     };
   }
 
@@ -186,10 +198,6 @@ export function addAffine(a: Affine, b: Affine, scale = 1): Affine {
 
 export function scaleAffine(a: Affine, scale: number): Affine {
   return addAffine(constantAffine(0), a, scale);
-}
-
-function affineMax(range: Position, minTotal: number): number {
-  return Math.max(minTotal, range.max);
 }
 
 /** One dim of an access in memory: a stride and the coordinate along it. */

@@ -26,6 +26,7 @@ const tilePoints = [32_768, 8_192, 2_048, 256, 16, 1] as const;
 const rowChunks = [8_192, 1_024, 128, 16] as const;
 /** Below this many points sharing out costs more than it gains. */
 const pointsPerMemberMin = 512;
+const innermostSplitPenalty = 1.5;
 
 export interface ChosenKernel<P> {
   readonly plan: P;
@@ -143,8 +144,11 @@ export function splitCandidates(
       }
     }
   }
+  // Sharing out the innermost axis cuts every run of memory short.
+  const cut = (s: SplitChoice): number =>
+    s.axis === prepared.order.at(-1) && prepared.order.length > 1 ? innermostSplitPenalty : 1;
   const share = (split: readonly SplitChoice[]): number =>
-    split.reduce((part, s) => (part * s.step) / max(s.axis), 1);
+    split.reduce((part, s) => (part * s.step * cut(s)) / max(s.axis), 1);
   const sorted = candidates
     .map((split, i) => ({ split, share: share(split), i }))
     .sort((x, y) => x.share - y.share || x.i - y.i);

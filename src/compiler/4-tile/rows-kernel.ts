@@ -103,7 +103,7 @@ function emitChunks(state: TileState, chunk: number, body: (loop: number) => voi
   const [axis] = rowAxes(state);
   if (axis === undefined) throw new InternalError("a row in chunks without a row axis");
   // What is of the row's extent is computed before the loop: its values live longer than one chunk.
-  for (const node of state.nodes) prepareRowValues(state, node);
+  for (const node of state.nodes) if (isReadByFull(state, node)) prepareRowValues(state, node);
   const whole = positions[axis]!;
   const loop = writer.begin(
     prepared.axes[axis]!.name,
@@ -121,6 +121,16 @@ function emitChunks(state: TileState, chunk: number, body: (loop: number) => voi
   for (const leaf of chunked) state.tiles.delete(leaf);
   positions[axis] = whole;
   writer.end();
+}
+
+function isReadByFull(state: TileState, node: Node): boolean {
+  const value = node.outputs[0]!;
+  const { operands } = state.prepared.space;
+  const isFullReader = (reader: Node): boolean =>
+    reader.op.kind === "reduce" || fullValue(state, reader.outputs[0]!);
+  return state.nodes.some(
+    (reader) => isFullReader(reader) && operands.get(reader)!.some((o) => o.value === value),
+  );
 }
 
 function emitReduce(state: TileState, node: Node, chunkLoop: number | undefined): void {

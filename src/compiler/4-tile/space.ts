@@ -90,7 +90,12 @@ function placeRoot(state: State): void {
   value.shape.forEach((extent, i) => {
     state.axes.push({ name: `d${i}`, extent, role: "parallel" });
   });
-  state.maps.set(value, { expressions: value.shape.map((_, i) => axisIndex(i)) });
+  state.maps.set(value, { expressions: value.shape.map((_, i) => indexOf(state, i)) });
+}
+
+/** Index along an axis; an axis of one element has no index, so that maps compare equal. */
+function indexOf(state: State, axis: number): IndexExpression {
+  return state.axes[axis]!.extent === 1 ? zeroIndex : axisIndex(axis);
 }
 
 /** Axes from the contraction's labels, carried forward to the root along the values that depend on it. */
@@ -101,7 +106,10 @@ function placeSpine(state: State, contract: Node, ordered: readonly Node[]): boo
     state.axes.push(axis);
   });
   const at = (label: string): IndexExpression =>
-    axisIndex(labels.findIndex((l) => l.name === label));
+    indexOf(
+      state,
+      labels.findIndex((l) => l.name === label),
+    );
   state.maps.set(contract.outputs[0]!, { expressions: [...op.out].map(at) });
   for (const node of ordered) {
     if (node === contract) continue;
@@ -176,7 +184,10 @@ function operandMaps(state: State, node: Node, map: IndexMap): IndexMap[] | unde
     }
     case "contract": {
       const at = (label: string): IndexExpression =>
-        axisIndex(state.axes.findIndex((axis) => axis.name === label));
+        indexOf(
+          state,
+          state.axes.findIndex((axis) => axis.name === label),
+        );
       const zero: IndexMap = { expressions: [] };
       const zeroB =
         node.inputs[3]?.shape.length === 1 ? { expressions: [zeroBLabel(op, at)] } : zero;

@@ -175,7 +175,9 @@ export function fullValue(state: TileState, value: Value): boolean {
 
 export function emitRoot(state: TileState): void {
   const value = state.prepared.group.root.outputs[0]!;
-  materialise(state, state.prepared.space.operands.get(state.prepared.group.root)!);
+  if (fullValue(state, value)) {
+    materialise(state, state.prepared.space.operands.get(state.prepared.group.root)!);
+  }
   emitVec(state, [{ kind: "value", value }], fullValue(state, value), [value]);
 }
 
@@ -184,8 +186,9 @@ export function materialise(state: TileState, operands: readonly Operand[]): voi
   for (const operand of operands) {
     if (!operand.inside || state.computed.has(operand.value)) continue;
     const node = state.context.producers.get(operand.value)!;
-    materialise(state, state.prepared.space.operands.get(node)!);
-    prepareRowValues(state, node);
+    if (fullValue(state, operand.value))
+      materialise(state, state.prepared.space.operands.get(node)!);
+    else prepareRowValues(state, node);
   }
 }
 
