@@ -7,7 +7,8 @@ import { allocateData, decodeElement, encodeArray } from "../numerics/convert.js
 import { type DType, dtypes, isFloat } from "../numerics/dtype.js";
 import { elementCount, rowMajorStrides, type Tensor, type TensorData } from "../numerics/tensor.js";
 import { broadcastShapes } from "../ir/graph-shapes.js";
-import type { LowerContext } from "./record.js";
+import { allInputs } from "./helpers.js";
+import type { LowerContext, OperatorRecord } from "./record.js";
 
 /**
  * The second operand of an operator before opset 7: with broadcast = 1 its dims line up with those of x from
@@ -19,6 +20,13 @@ export function alignOldBroadcast(c: LowerContext, x: Value, y: Value): Value {
   const after = x.shape.length - c.axis(axis, x.shape.length) - y.shape.length;
   if (after < 0) c.invalid("L0201", `the second input has too many dims for axis ${axis}`);
   return c.b.reshape(y, [...y.shape, ...new Array<number>(after).fill(1)]);
+}
+
+/** The type of what `evaluateBroadcast` gives for all inputs of a node. */
+export function inferBroadcast(
+  dtypeOf: (c: LowerContext) => DType,
+): NonNullable<OperatorRecord["infer"]> {
+  return (c) => [{ dtype: dtypeOf(c), shape: c.b.broadcastShape(...allInputs(c)) }];
 }
 
 type Element = number | bigint | string;

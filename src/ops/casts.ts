@@ -88,12 +88,15 @@ function castRecords(
   since: number,
   target: { lower: (c: LowerContext) => DType; evaluate: (c: EvaluateContext) => DType },
 ): OperatorRecord[] {
-  const evaluate = (c: EvaluateContext) => evaluateCast(c, target.evaluate(c));
+  const host = {
+    evaluate: (c: EvaluateContext) => evaluateCast(c, target.evaluate(c)),
+    infer: (c: LowerContext) => [{ dtype: target.lower(c), shape: c.input(0).shape }],
+  };
   const old = operator(name, { since, until: 24 }, (c) => lowerOldCast(c, target.lower(c)));
   const now = operator(name, 25, (c) => lowerCast(c, target.lower(c)));
   return [
-    { ...old, evaluate },
-    { ...now, evaluate },
+    { ...old, ...host },
+    { ...now, ...host },
   ];
 }
 

@@ -279,7 +279,7 @@ function missing(c: NodeContext, index: number): never {
   return c.invalid("L0201", `a sequence has no item ${index} while the first one has`);
 }
 
-function runnerOf(c: EvaluateContext, attribute: string): SubgraphRunner {
+export function runnerOf(c: EvaluateContext, attribute: string): SubgraphRunner {
   return createSubgraphRunner(c, templateOf(c, attribute), captured(c.node.attributes, c));
 }
 

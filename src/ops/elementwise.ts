@@ -21,7 +21,7 @@ import {
   selectLike,
   unary,
 } from "./helpers.js";
-import { alignOldBroadcast, evaluateBroadcast } from "./broadcast.js";
+import { alignOldBroadcast, evaluateBroadcast, inferBroadcast } from "./broadcast.js";
 import { Decline, type EvaluateContext, type LowerContext, type OperatorRecord } from "./record.js";
 
 /** Most operands that one map takes: what one vector instruction can read. */
@@ -198,8 +198,16 @@ export const elementwiseOperators: readonly OperatorRecord[] = [
   operator("Pow", { since: 1, until: 6 }, (c) =>
     lowerPow(c, alignOldBroadcast(c, c.input(0), c.input(1))),
   ),
-  { ...operator("Pow", 7, (c) => lowerPow(c, c.input(1))), evaluate: evaluatePow },
-  { ...operator("Mod", 10, lowerMod), evaluate: evaluateMod },
+  {
+    ...operator("Pow", 7, (c) => lowerPow(c, c.input(1))),
+    evaluate: evaluatePow,
+    infer: inferBroadcast((c) => c.input(0).dtype),
+  },
+  {
+    ...operator("Mod", 10, lowerMod),
+    evaluate: evaluateMod,
+    infer: inferBroadcast((c) => c.input(0).dtype),
+  },
   variadic("Max", (l, x, y) => (x!.type === "i32" ? l.maxI(x!, y!) : l.max(x!, y!))),
   variadic("Min", (l, x, y) => (x!.type === "i32" ? l.minI(x!, y!) : l.min(x!, y!))),
   variadic("Sum", (l, x, y) => l.add(x!, y!)),

@@ -4,7 +4,7 @@ import { bytesFromData, dataFromBytes } from "../numerics/convert.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import type { LaneBuilder, Lane } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
-import { alignOldBroadcast, evaluateBroadcast } from "./broadcast.js";
+import { alignOldBroadcast, evaluateBroadcast, inferBroadcast } from "./broadcast.js";
 import {
   declineStrings,
   dtypeAttribute,
@@ -107,7 +107,10 @@ function evaluateBitCast(c: EvaluateContext): readonly Tensor[] {
 }
 
 export const logicOperators: readonly OperatorRecord[] = [
-  ...oldTruth("Equal", (l, x, y) => equal(l, x!, y!), { evaluate: evaluateEqual }),
+  ...oldTruth("Equal", (l, x, y) => equal(l, x!, y!), {
+    evaluate: evaluateEqual,
+    infer: inferBroadcast(() => "bool"),
+  }),
   ...oldTruth("Greater", (l, x, y) => less(l, y!, x!)),
   ...oldTruth("Less", (l, x, y) => less(l, x!, y!)),
   truth("GreaterOrEqual", 12, (l, x, y) => lessOrEqual(l, y!, x!)),
@@ -132,6 +135,11 @@ export const logicOperators: readonly OperatorRecord[] = [
       return c.b.map(x.dtype, [mask, x, y], (l, m, a, b) => selectLike(l, m!, a!, b!));
     }),
     evaluate: evaluateWhere,
+    infer: inferBroadcast((c) => c.input(1).dtype),
   },
-  { ...operator("BitCast", 26, lowerBitCast), evaluate: evaluateBitCast },
+  {
+    ...operator("BitCast", 26, lowerBitCast),
+    evaluate: evaluateBitCast,
+    infer: (c) => [{ dtype: dtypeAttribute(c, "to"), shape: c.input(0).shape }],
+  },
 ];

@@ -17,6 +17,7 @@ import { rotaryOperators } from "./rotary.js";
 import { statefulOperators } from "./stateful.js";
 import { contribAttentionOperators } from "./contrib-attention.js";
 import { groupQueryOperators } from "./group-query.js";
+import { flexAttentionOperators } from "./flex-attention.js";
 import type { OperatorRecord } from "./record.js";
 import { reductionOperators } from "./reductions.js";
 import { shapeOperators } from "./shape.js";
@@ -62,6 +63,7 @@ export const operators: readonly OperatorRecord[] = [
   ...statefulOperators,
   ...contribAttentionOperators,
   ...groupQueryOperators,
+  ...flexAttentionOperators,
   ...shapeOperators,
   ...movementOperators,
   ...slicingOperators,
