@@ -21,7 +21,7 @@ import {
 } from "./attention-core.js";
 import { operatorOfMany } from "./helpers.js";
 import { exactQuotient } from "./movement.js";
-import { matrixProduct } from "./product.js";
+import { integerProduct, matrixProduct } from "./product.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 
 const contrib = { domain: "com.microsoft", since: 1 };
@@ -140,39 +140,64 @@ function paddingStep(c: LowerContext, mask: Value, keys: Dim): ScoreStep {
   };
 }
 
-/** Inputs: x, weights [in, q + k + v], bias, mask, past [2, n, heads, t, features], bias of scores. */
-function lowerAttention(c: LowerContext): readonly (Value | undefined)[] {
+/** Queries, keys and values of one projection: [n, s, q + k + v]. */
+function projected(c: LowerContext, all: Value): Projected {
+  const total = staticDim(all.shape[2]!, "queries, keys and values are parts of it");
+  const sizes = c.ints("qkv_hidden_sizes") ?? [total / 3, total / 3, total / 3];
+  const part = (i: number) => {
+    const start = sizes.slice(0, i).reduce((sum, size) => sum + size, 0);
+    return c.b.sliceAxis(all, 2, start, sizes[i]!);
+  };
+  return { query: part(0), key: part(1), value: part(2) };
+}
+
+/** `past` is [2, n, heads, t, features], as is the second output. */
+function attendProjected(
+  c: LowerContext,
+  all: Value,
+  options: { readonly past: Value | undefined } & Pick<Options, "mask" | "bias">,
+): readonly (Value | undefined)[] {
   const { b } = c;
   if (c.int("do_rotary", 0) !== 0 || c.int("past_present_share_buffer", 0) !== 0) {
     throw new Decline("do_rotary and past_present_share_buffer are not lowered");
   }
-  const x = c.input(0);
-  const product = matrixProduct(b, x, c.input(1));
-  const bias = c.inputs[2];
-  const all =
-    bias === undefined
-      ? b.cast(product, x.dtype)
-      : b.map(x.dtype, [product, bias], (l, y, z) => l.add(y!, z!));
-  const total = staticDim(all.shape[2]!, "queries, keys and values are parts of it");
-  const sizes = c.ints("qkv_hidden_sizes") ?? [total / 3, total / 3, total / 3];
-  const part = (i: number) =>
-    b.sliceAxis(
-      all,
-      2,
-      sizes.slice(0, i).reduce((sum, size) => sum + size, 0),
-      sizes[i]!,
-    );
-  const given = c.inputs[4];
+  const given = options.past;
   const half = (i: number) => b.squeeze(b.sliceAxis(given!, 0, i, 1), [0]);
   const past = given === undefined ? undefined : { key: half(0), value: half(1) };
-  const projected = { query: part(0), key: part(1), value: part(2) };
-  const attended = attendAll(c, projected, { past, mask: c.inputs[3], bias: c.inputs[5] });
+  const attended = attendAll(c, projected(c, all), { ...options, past });
   const present = () =>
     b.concat(
       [attended.key, attended.value].map((x) => b.unsqueeze(headsFirst(b, x), [0])),
       0,
     );
   return [attended.result, c.wantsOutput(1) ? present() : undefined].slice(0, c.outputCount);
+}
+
+/** Inputs: x, weights [in, q + k + v], bias, mask, past, bias of scores. */
+function lowerAttention(c: LowerContext): readonly (Value | undefined)[] {
+  const { b } = c;
+  const { dtype } = c.input(0);
+  const product = matrixProduct(b, c.input(0), c.input(1));
+  const bias = c.inputs[2];
+  const all =
+    bias === undefined
+      ? b.cast(product, dtype)
+      : b.map(dtype, [product, bias], (l, y, z) => l.add(y!, z!));
+  return attendProjected(c, all, { past: c.inputs[4], mask: c.inputs[3], bias: c.inputs[5] });
+}
+
+/** Inputs: codes of x and weights, bias, scale of x, scale of weights, mask, zero points, past. */
+function lowerQAttention(c: LowerContext): readonly (Value | undefined)[] {
+  const acc = integerProduct(
+    c.b,
+    { value: c.input(0), zero: c.inputs[6] },
+    { value: c.input(1), zero: c.inputs[7] },
+  );
+  const inputs = [acc, c.input(3), c.input(4), c.input(2)];
+  const all = c.b.map(c.input(3).dtype, inputs, (l, y, x, w, z) =>
+    l.add(l.mul(l.toF(y!), l.mul(x!, w!)), z!),
+  );
+  return attendProjected(c, all, { past: c.inputs[8], mask: c.inputs[5], bias: undefined });
 }
 
 /** Inputs: query, key, value, bias, padding mask, bias of scores, past keys, past values. */
@@ -231,5 +256,6 @@ function withBias(c: LowerContext, { query, key, value }: Projected): Projected 
 
 export const contribAttentionOperators: readonly OperatorRecord[] = [
   operatorOfMany("Attention", contrib, lowerAttention),
+  operatorOfMany("QAttention", contrib, lowerQAttention),
   operatorOfMany("MultiHeadAttention", contrib, lowerMultiHead),
 ];

@@ -206,6 +206,8 @@ function lowerQLinearMatMul(c: LowerContext): Value {
 export const quantizationOperators: readonly OperatorRecord[] = [
   operator("QuantizeLinear", 10, lowerQuantize),
   operator("DequantizeLinear", 10, lowerDequantize),
+  operator("QuantizeLinear", { domain: "com.microsoft", since: 1 }, lowerQuantize),
+  operator("DequantizeLinear", { domain: "com.microsoft", since: 1 }, lowerDequantize),
   operatorOfMany("DynamicQuantizeLinear", 11, (c) => {
     const { codes, scale, zero } = quantizeDynamically(c.b, c.input(0));
     return [codes, scale, zero];

@@ -209,6 +209,25 @@ function cacheOf(past: readonly number[], room: number, seed: number): Tensor | 
   return { ...cached, data };
 }
 
+const quantized: readonly OperatorCase[] = [
+  {
+    op: "com.microsoft::QAttention",
+    attributes: { num_heads: 2 },
+    inputs: [
+      numbers("u8", [2, 4, 12], [0, 255]),
+      numbers("i8", [12, 48], [-64, 63]),
+      f32([48], 3),
+      tensorOf("f32", [], [0.01]),
+      numbers("f32", [48], [0.001, 0.01]),
+      undefined,
+      tensorOf("u8", [], [120]),
+      numbers("i8", [48], [-9, 9], 2),
+    ],
+    outputs: ["f32"],
+    tolerance: 1e-5,
+  },
+];
+
 const groupQueries: readonly OperatorCase[] = [
   groupQuery({ about: "prompt", length: 5, past: [0] }),
   groupQuery({ about: "prompt with rotation", length: 5, past: [0], rotary: true }),
@@ -236,6 +255,7 @@ describe.each(
     "ONNX's Attention": onnx,
     "rotary embedding": rotary,
     "attention with as many heads of keys": multiHeads,
+    "attention on codes": quantized,
     "group query attention": groupQueries,
   }),
 )("%s", (_, cases) => {

@@ -107,6 +107,22 @@ const linear: readonly OperatorCase[] = [
   },
 ];
 
+const contribLinear: readonly OperatorCase[] = [
+  {
+    op: "com.microsoft::QuantizeLinear",
+    about: "u16",
+    inputs: [numbers("f32", [9], [-9, 9]), scale(0.001), tensorOf("u16", [], [300])],
+    outputs: ["u16"],
+  },
+  {
+    op: "com.microsoft::DequantizeLinear",
+    about: "by axis",
+    attributes: { axis: 0 },
+    inputs: [codes([4, 9], "i8"), numbers("f32", [4], [0.1, 1]), codes([4], "i8", 2)],
+    outputs: ["f32"],
+  },
+];
+
 const products: readonly OperatorCase[] = [
   {
     op: "MatMulInteger",
@@ -352,11 +368,10 @@ const fewBits: readonly OperatorCase[] = [
   },
 ];
 
-describe.each(Object.entries({ linear, products, functions, "weights of few bits": fewBits }))(
-  "%s",
-  (_, cases) => {
-    test.each(cases.map((c) => [nameOf(c), c] as const))("%s", async (__, c) => {
-      await compareWithOnnxRuntime(c);
-    });
-  },
-);
+describe.each(
+  Object.entries({ linear, contribLinear, products, functions, "weights of few bits": fewBits }),
+)("%s", (_, cases) => {
+  test.each(cases.map((c) => [nameOf(c), c] as const))("%s", async (__, c) => {
+    await compareWithOnnxRuntime(c);
+  });
+});
