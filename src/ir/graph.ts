@@ -224,6 +224,7 @@ export interface ScanOperation {
 /**
  * (the inputs that are not left out, then the values that its subgraphs capture, in the order of their
  * templates' `captures`): an ONNX node that has no lowering here, evaluated on the host by its operator record.
+ * Its outputs are those of the node's that have a name.
  */
 export interface HostOperation {
   readonly kind: "host";

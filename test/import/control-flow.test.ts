@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
 import { importModel } from "../../src/compiler/1-import/import.js";
-import { graphOfTemplate } from "../../src/compiler/1-import/model-context.js";
+import { templateSource } from "../../src/compiler/1-import/model-context.js";
 import type { HostValue } from "../../src/ops/record.js";
 import {
   type AttributeInit,
@@ -64,7 +64,7 @@ describe("Loop", () => {
     expect(attribute?.kind).toBe("graph");
     const template = attribute?.kind === "graph" ? attribute.value : undefined;
     expect(template!.captures).toEqual(["w", "limit"]);
-    expect(graphOfTemplate(template!)!.node).toHaveLength(4);
+    expect(templateSource(template!).graph.node).toHaveLength(4);
   });
 
   test("that never stops stacks as many as it has trips", () => {

@@ -3,7 +3,6 @@
  * or kept open here; what is known (shape arithmetic, branches, weights' preparation) is folded as it is
  * built. The nodes one by one are in `nodes.ts`.
  */
-import { createGraphBuilder } from "../../ir/graph-builder.js";
 import type { Dim } from "../../ir/dim.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import type { Tensor } from "../../numerics/tensor.js";
@@ -13,7 +12,7 @@ import type { ValueInfoProto } from "../../onnx/schema.js";
 import { DiagnosticError, fail } from "../../support/diagnostic.js";
 import { graphBody, requireClosed } from "./body.js";
 import { createModelContext, elementTypeOf, type ModelContext } from "./model-context.js";
-import { type Frame, importGraph, requireOutput } from "./nodes.js";
+import { type Frame, importGraph, requireOutput, rootFrame } from "./nodes.js";
 import { type BoundSymbol, type DimRange, inputShapes, withBindings } from "./symbols.js";
 
 export interface ImportOptions {
@@ -94,17 +93,12 @@ function importOnce(
   shapes: ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>,
 ): Graph {
   const body = graphBody(model.graph);
-  const b = createGraphBuilder();
   const frame: Frame = {
-    model: context,
-    b,
-    opsets,
-    caller: new Map(),
-    prefix: "",
-    depth: 0,
+    ...rootFrame(context, opsets),
     taken: new Set(body.inputNames),
     declared: context.declaredTypes(model.graph),
   };
+  const { b } = frame;
   const values = new Map<string, Value>();
   for (const input of model.graph.input) {
     const name = input.name ?? "";

@@ -1,5 +1,5 @@
 /** What is read from the model once and shared by every attempt to import it and every subgraph. */
-import type { SubgraphTemplate } from "../../ir/onnx-node.js";
+import type { AttributeValue, SubgraphTemplate } from "../../ir/onnx-node.js";
 import type { DType } from "../../numerics/dtype.js";
 import type { Tensor } from "../../numerics/tensor.js";
 import { dtypeFromOnnx } from "../../onnx/dtypes.js";
@@ -14,7 +14,7 @@ import type {
   TypeProto,
 } from "../../onnx/schema.js";
 import { denseFromSparse, tensorFromProto, type TensorOptions } from "../../onnx/tensor.js";
-import { fail } from "../../support/diagnostic.js";
+import { fail, InternalError } from "../../support/diagnostic.js";
 import type { Initializer } from "./body.js";
 
 export interface ModelContext {
@@ -26,17 +26,31 @@ export interface ModelContext {
   /** Version by domain; L0104 outside what is supported. */
   opsetsOf(imports: readonly OperatorSetIdProto[]): ReadonlyMap<string, number>;
   declaredTypes(graph: GraphProto): ReadonlyMap<string, DType>;
-  rememberTemplate(template: SubgraphTemplate, graph: GraphProto): void;
+  readonly functions: readonly FunctionProto[];
 }
 
 /** Opset versions of ai.onnx that the operator records are written for. */
 export const opsetMax = 28;
 
-const graphs = new WeakMap<SubgraphTemplate, GraphProto>();
+/** What a template was made from, for writing its node back to ONNX. */
+export interface TemplateSource {
+  readonly graph: GraphProto;
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly model: ModelContext;
+  /** Attributes of the function call that the subgraph stands in. */
+  readonly caller: ReadonlyMap<string, AttributeValue>;
+}
 
-/** The subgraph that a template was made from, for writing its node back to ONNX. */
-export function graphOfTemplate(template: SubgraphTemplate): GraphProto | undefined {
-  return graphs.get(template);
+const sources = new WeakMap<SubgraphTemplate, TemplateSource>();
+
+export function templateSource(template: SubgraphTemplate): TemplateSource {
+  const source = sources.get(template);
+  if (source === undefined) throw new InternalError("no import made this template");
+  return source;
+}
+
+export function rememberTemplate(template: SubgraphTemplate, source: TemplateSource): void {
+  sources.set(template, source);
 }
 
 export function createModelContext(model: Model, externalData?: ExternalData): ModelContext {
@@ -63,7 +77,7 @@ export function createModelContext(model: Model, externalData?: ExternalData): M
     function: (domain, name, overload) => functions.get(functionKey(domain, name, overload)),
     opsetsOf,
     declaredTypes,
-    rememberTemplate: (template, graph) => graphs.set(template, graph),
+    functions: model.functions,
   };
 }
 

@@ -30,7 +30,7 @@ import {
   liveNodes,
   nestingMax,
 } from "./body.js";
-import { canonicalDomain, type ModelContext } from "./model-context.js";
+import { canonicalDomain, type ModelContext, rememberTemplate } from "./model-context.js";
 
 /** What all nodes of one graph or function body have in common. */
 export interface Frame {
@@ -340,17 +340,45 @@ function capturedBy(node: OnnxNode, scope: Scope): readonly Value[] {
   );
 }
 
+/** What is not there (a function's optional input that was left out) is not captured. */
 function subgraphTemplate(frame: Frame, graph: GraphProto, scope: Scope): SubgraphTemplate {
-  const body = graphBody(graph);
-  const captures = body.captures.filter((name) => lookUp(scope, name) !== undefined);
+  const { captures } = graphBody(graph);
+  return createTemplate(
+    frame,
+    graph,
+    captures.filter((name) => lookUp(scope, name) !== undefined),
+  );
+}
+
+export function createTemplate(
+  frame: Frame,
+  graph: GraphProto,
+  captures: readonly string[],
+): SubgraphTemplate {
+  const { inputNames, outputNames } = graphBody(graph);
   const template: SubgraphTemplate = {
-    inputNames: body.inputNames,
-    outputNames: body.outputNames,
+    inputNames,
+    outputNames,
     captures,
     instantiate: (values) => instantiate(frame, graph, captures, values),
   };
-  frame.model.rememberTemplate(template, graph);
+  const { opsets, caller, model } = frame;
+  rememberTemplate(template, { graph, opsets, caller, model });
   return template;
+}
+
+/** The frame of a model's own graph. */
+export function rootFrame(model: ModelContext, opsets: ReadonlyMap<string, number>): Frame {
+  return {
+    model,
+    b: createGraphBuilder(),
+    opsets,
+    caller: new Map(),
+    prefix: "",
+    depth: 0,
+    taken: new Set(),
+    declared: new Map(),
+  };
 }
 
 function instantiate(
