@@ -372,6 +372,6 @@ describe.each(
   Object.entries({ linear, contribLinear, products, functions, "weights of few bits": fewBits }),
 )("%s", (_, cases) => {
   test.each(cases.map((c) => [nameOf(c), c] as const))("%s", async (__, c) => {
-    await compareWithOnnxRuntime(c);
+    await compareWithOnnxRuntime({ lowered: true, ...c });
   });
 });

@@ -179,6 +179,6 @@ describe.each(
   }),
 )("%s", (_, cases) => {
   test.each(cases.map((c) => [nameOf(c), c] as const))("%s", async (__, c) => {
-    await compareWithOnnxRuntime(c);
+    await compareWithOnnxRuntime({ lowered: true, ...c });
   });
 });
