@@ -41,10 +41,21 @@ function rowOf(op: LaneOpName, { float, integer }: WideRegisters): WideFunction 
     const compute = functions[op as FunctionName];
     return (...args) => compute(scalarAlgebra, ...(args as number[]));
   }
+  if (float === "f32" && op === "bitsF") return bitsFloat32 as WideFunction;
+  if (float === "f32" && op === "bitsI") return floatBits32 as WideFunction;
   const { args, result } = laneOps[op as "add"];
   const floatsOnly = result === "f32" && args.every((type) => type === "f32");
   const algebra = floatsOnly && float === "f32" ? scalarAlgebra : algebras[integer];
   return algebra[op as "add"] as WideFunction;
+}
+
+/** fp32 has 32 bits, also beside integers of 64. */
+function bitsFloat32(bits: bigint): number {
+  return scalarAlgebra.bitsF(Number(BigInt.asIntN(32, bits)));
+}
+
+function floatBits32(x: number): bigint {
+  return BigInt(scalarAlgebra.bitsI(x));
 }
 
 function runRow(

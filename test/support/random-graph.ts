@@ -162,6 +162,7 @@ class Maker {
 
   /** A value that broadcasts with x, of x's type. */
   partner(x: Value): Value {
+    if (x.dtype === "i64" && this.r.chance(0.1)) return this.b.full("i64", 2 ** 40);
     const known = this.#values.filter((v) => v.dtype === x.dtype && broadcasts(this.b, x, v));
     if (known.length > 0 && this.r.chance(0.6)) return this.r.pick(known);
     const shape = x.shape.map((dim) => (this.r.chance(0.3) ? 1 : dim));

@@ -1,0 +1,129 @@
+import { describe, expect, test } from "vitest";
+import { narrowIntegers } from "../../src/compiler/2-optimize/narrow-integers.js";
+import { symbolDim } from "../../src/ir/dim.js";
+import { evaluateGraph } from "../../src/ir/evaluate.js";
+import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import type { Graph } from "../../src/ir/graph.js";
+import { printGraph } from "../../src/ir/print.js";
+import { verifyGraph } from "../../src/ir/verify.js";
+import { convertData } from "../../src/numerics/convert.js";
+import type { DType } from "../../src/numerics/dtype.js";
+import type { Tensor } from "../../src/numerics/tensor.js";
+import { defaultRandomGraph, randomGraph } from "../support/random-graph.js";
+
+const noHost = () => {
+  throw new Error("no host node expected");
+};
+
+function converted(tensor: Tensor, dtype: DType): Tensor {
+  return { ...tensor, dtype, data: convertData(tensor.dtype, tensor.data, dtype) };
+}
+
+/** As the runtime does it: inputs in the type that the graph wants, outputs in the type that the caller knows. */
+function runAs(graph: Graph, outer: Graph, inputs: ReadonlyMap<string, Tensor>) {
+  const given = graph.inputs.map(
+    ({ name, dtype }) => [name, converted(inputs.get(name)!, dtype)] as const,
+  );
+  const results = evaluateGraph(graph, new Map(given), noHost);
+  return new Map(
+    outer.outputs.map(({ name, value }) => {
+      return [name, converted(results.get(name)! as Tensor, value.dtype)] as const;
+    }),
+  );
+}
+
+describe("random graphs", () => {
+  const dtypes = ["f32", "i64", "i64", "i64", "u64", "u32", "i16", "i32", "bool"] as const;
+  let narrowed = 0;
+  for (let seed = 0; seed < 200; seed++) {
+    test(`seed ${seed}: valid and of the same meaning`, () => {
+      const { graph, inputs } = randomGraph(seed, { ...defaultRandomGraph, dtypes, steps: 16 });
+      const narrow = narrowIntegers(graph);
+      if (narrow === graph) return;
+      narrowed++;
+      expect(verifyGraph(narrow)).toEqual([]);
+      expect(runAs(narrow, graph, inputs)).toEqual(evaluateGraph(graph, inputs, noHost));
+    });
+  }
+  test("most of them change", () => {
+    expect(narrowed).toBeGreaterThan(100);
+  });
+});
+
+describe("narrow-integers", () => {
+  test("leaves a graph without wide integers as it is", () => {
+    const b = createGraphBuilder();
+    const x = b.input("x", "f32", [3]);
+    const graph = b.finish("g", [{ name: "y", value: b.cast(x, "f16") }]);
+    expect(narrowIntegers(graph)).toBe(graph);
+  });
+
+  test("indices become int32, also after arithmetic", () => {
+    const T = symbolDim({ name: "T", min: 1, max: 64, multipleOf: 1 });
+    const b = createGraphBuilder();
+    const ids = b.input("ids", "i64", [T]);
+    const table = b.input("table", "f32", [100, 8]);
+    const next = b.map("i64", [ids, b.full("i64", 1)], (l, x, one) => l.addI(x!, one!));
+    const graph = b.finish("g", [
+      { name: "rows", value: b.gather(table, next, 0) },
+      { name: "next", value: next },
+    ]);
+    expect(printGraph(narrowIntegers(graph))).toMatchInlineSnapshot(`
+      "graph "g"
+      symbol T in 1..64
+      input %ids: i32[T]
+      input %table: f32[100, 8]
+      const %v0: i32[] = [1]
+      %v1: i32[T] = map(%ids, %v0) program={ r0 = input.i32 0; r1 = input.i32 1; r2 = addI r0 r1; return r2 }
+      %v2: f32[T, 8] = gather(%table, %v1) axis=0
+      output "rows" = %v2
+      output "next" = %v1
+      "
+    `);
+  });
+
+  test("what could overflow stays, and is clamped where it is an index", () => {
+    const b = createGraphBuilder();
+    const ids = b.input("ids", "i64", [4]);
+    const table = b.input("table", "f32", [100, 8]);
+    const square = b.map("i64", [ids], (l, x) => l.mulI(x!, x!));
+    const graph = b.finish("g", [{ name: "rows", value: b.gather(table, square, 0) }]);
+    expect(printGraph(narrowIntegers(graph))).toMatchInlineSnapshot(`
+      "graph "g"
+      input %ids: i64[4]
+      input %table: f32[100, 8]
+      %v0: i64[4] = map(%ids) program={ r0 = input.i32 0; r1 = mulI r0 r0; return r1 }
+      %v0.i32: i32[4] = map(%v0) program={ r0 = input.i32 0; r1 = constI -2147483648; r2 = maxI r0 r1; r3 = constI 2147483647; r4 = minI r2 r3; return r4 }
+      %v1: f32[4, 8] = gather(%table, %v0.i32) axis=0
+      output "rows" = %v1
+      "
+    `);
+  });
+
+  test("an index from a float saturates, as it is out of range either way", () => {
+    const b = createGraphBuilder();
+    const at = b.input("at", "f32", [4]);
+    const table = b.input("table", "f32", [100, 8]);
+    const index = b.unsqueeze(b.cast(at, "i64"), [0]);
+    const graph = b.finish("g", [{ name: "rows", value: b.gather(table, index, 0) }]);
+    expect(printGraph(narrowIntegers(graph))).toMatchInlineSnapshot(`
+      "graph "g"
+      input %at: f32[4]
+      input %table: f32[100, 8]
+      %v0: i32[4] = map(%at) program={ r0 = input.f32 0; r1 = toI r0; return r1 }
+      %v1: i32[1, 4] = reshape(%v0)
+      %v2: f32[1, 4, 8] = gather(%table, %v1) axis=0
+      output "rows" = %v2
+      "
+    `);
+  });
+
+  test("an input that only wide operations read is not narrowed, nor trusted to be small", () => {
+    const b = createGraphBuilder();
+    const x = b.input("x", "i64", [4]);
+    const square = b.map("i64", [x], (l, p) => l.mulI(p!, p!));
+    const high = b.map("i64", [square], (l, p) => l.shrS(p!, l.constI(31)));
+    const graph = b.finish("g", [{ name: "f", value: b.cast(high, "f32") }]);
+    expect(narrowIntegers(graph)).toBe(graph);
+  });
+});
