@@ -118,10 +118,20 @@ export function dimFloorDiv(a: Dim, divisor: number): Dim {
     if (scale % divisor === 0) outside.push(...divideTerm(term, divisor));
     else inside.push(term);
   }
-  const rest = fromTerms(inside);
-  if (typeof rest === "number") return dimAdd(fromTerms(outside), Math.floor(rest / divisor));
-  const atom: DimAtom = { kind: "floorDiv", numerator: rest, divisor };
-  return dimAdd(fromTerms(outside), fromTerms([{ coefficient: 1, atoms: [atom] }]));
+  return dimAdd(fromTerms(outside), floorOf(fromTerms(inside), divisor));
+}
+
+/** A floor inside, plus whole numbers, joins in: floor((floor(n / d) + t) / e) = floor((n + d t) / (d e)). */
+function floorOf(rest: Dim, divisor: number): Dim {
+  if (typeof rest === "number") return Math.floor(rest / divisor);
+  for (const term of rest.terms) {
+    const [atom] = term.atoms;
+    if (term.coefficient !== 1 || term.atoms.length !== 1 || atom?.kind !== "floorDiv") continue;
+    const others = fromTerms(rest.terms.filter((other) => other !== term));
+    const joined = dimAdd(atom.numerator, dimMul(others, atom.divisor));
+    return dimFloorDiv(joined, atom.divisor * divisor);
+  }
+  return fromTerms([{ coefficient: 1, atoms: [{ kind: "floorDiv", numerator: rest, divisor }] }]);
 }
 
 export function dimCeilDiv(a: Dim, divisor: number): Dim {
@@ -198,17 +208,47 @@ function atomRange(atom: DimAtom): readonly [number, number] {
 }
 
 function multipleOf(term: DimTerm): number {
-  return term.atoms.reduce((m, a) => (a.kind === "symbol" ? m * a.symbol.multipleOf : m), 1);
+  return term.atoms.reduce((m, atom) => m * multipleOfAtom(atom), 1);
 }
 
-/** A term divided exactly: by its coefficient where that suffices, else a floorDiv atom that is exact. */
-function divideTerm(term: DimTerm, divisor: number): DimTerm[] {
-  if (term.coefficient % divisor === 0) {
-    return [{ coefficient: term.coefficient / divisor, atoms: term.atoms }];
+function multipleOfAtom(atom: DimAtom): number {
+  if (atom.kind === "symbol") return atom.symbol.multipleOf;
+  return isExact(atom) ? multipleOf(atom.numerator.terms[0]!) / atom.divisor : 1;
+}
+
+/** A product of symbols divided by a number that divides it, whatever they are bound to. */
+function isExact(atom: DimAtom & { readonly kind: "floorDiv" }): boolean {
+  const { terms } = atom.numerator;
+  return (
+    terms.length === 1 && terms[0]!.coefficient === 1 && multipleOf(terms[0]!) % atom.divisor === 0
+  );
+}
+
+/** A term divided exactly: by its coefficient as far as that goes, the rest by a floorDiv atom that is exact. */
+function divideTerm(term: DimTerm, divisor: number): readonly DimTerm[] {
+  const common = gcd(term.coefficient, divisor);
+  const coefficient = term.coefficient / common;
+  if (divisor === common) return [{ coefficient, atoms: term.atoms }];
+  const quotient = floorOf(fromTerms([{ coefficient: 1, atoms: term.atoms }]), divisor / common);
+  return termsOf(dimMul(quotient, coefficient));
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? Math.abs(a) : gcd(b, a % b);
+}
+
+/** Its coefficient cancelled against exact divisions: 2 * (W / 32) is W / 16. */
+function cancelled(term: DimTerm): DimTerm {
+  for (const [i, atom] of term.atoms.entries()) {
+    if (atom.kind !== "floorDiv" || !isExact(atom)) continue;
+    const common = gcd(term.coefficient, atom.divisor);
+    if (common === 1) continue;
+    const divisor = atom.divisor / common;
+    const rest = divisor === 1 ? atom.numerator.terms[0]!.atoms : [{ ...atom, divisor }];
+    const atoms = [...term.atoms.slice(0, i), ...rest, ...term.atoms.slice(i + 1)];
+    return cancelled({ coefficient: term.coefficient / common, atoms });
   }
-  const numerator = fromTerms([term]);
-  if (typeof numerator === "number") return [{ coefficient: numerator / divisor, atoms: [] }];
-  return [{ coefficient: 1, atoms: [{ kind: "floorDiv", numerator, divisor }] }];
+  return term;
 }
 
 function divideByTerm(a: DimExpression, by: DimTerm): Dim | undefined {
@@ -226,8 +266,8 @@ function divideByTerm(a: DimExpression, by: DimTerm): Dim | undefined {
   return fromTerms(quotient);
 }
 
-/** Canonical form: like terms merged, sorted by text, ranges from the ranges of the atoms. */
-function fromTerms(terms: readonly DimTerm[]): Dim {
+/** By the text of the atoms. */
+function mergeTerms(terms: readonly DimTerm[]): Map<string, DimTerm> {
   const merged = new Map<string, DimTerm>();
   for (const term of terms) {
     const atoms = [...term.atoms].sort((a, b) => (atomText(a) < atomText(b) ? -1 : 1));
@@ -235,6 +275,15 @@ function fromTerms(terms: readonly DimTerm[]): Dim {
     const coefficient = (merged.get(key)?.coefficient ?? 0) + term.coefficient;
     merged.set(key, { coefficient, atoms });
   }
+  return merged;
+}
+
+/** Canonical form: like terms merged, sorted by text, ranges from the ranges of the atoms. */
+function fromTerms(terms: readonly DimTerm[]): Dim {
+  const merged = mergeTerms(terms);
+  const simpler = [...merged.values()].map((term) => ({ term, cancelled: cancelled(term) }));
+  if (simpler.some((s) => s.cancelled !== s.term))
+    return fromTerms(simpler.map((s) => s.cancelled));
   const kept = [...merged]
     .filter(([, t]) => t.coefficient !== 0)
     .sort(([a], [b]) => (a < b ? 1 : -1));
