@@ -4,10 +4,8 @@
  *
  * The inputs of such a node are followed by what its subgraphs capture, in the order of their templates.
  */
-import { dimEquals, NeedsBinding } from "../ir/dim.js";
 import { padTensor } from "../ir/evaluate-movement.js";
 import type { Value } from "../ir/graph.js";
-import type { AttributeValue, SubgraphTemplate } from "../ir/onnx-node.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { isTensor } from "./context.js";
 import { DiagnosticError } from "../support/diagnostic.js";
@@ -20,7 +18,8 @@ import {
   type NodeContext,
   type OperatorRecord,
 } from "./record.js";
-import { createSubgraphRunner, type SubgraphRunner } from "./subgraph.js";
+import { runnerOf, type SubgraphRunner } from "./subgraph.js";
+import { bodyTypes, commonType, hostType, inferStates } from "./subgraph-types.js";
 import { emptyStack, type StackOptions, stackTensors, takeSlice } from "./tensor-stack.js";
 
 export const controlFlowOperators: readonly OperatorRecord[] = [
@@ -80,7 +79,7 @@ function inferIf(c: LowerContext): readonly (HostType | undefined)[] {
   if (branches.length === 0) throw errors[0]!;
   if (branches.includes(undefined)) return [];
   return first!.map((type, i) =>
-    second === undefined ? hostType(type) : common(type, second[i]!),
+    second === undefined ? hostType(type) : commonType(type, second[i]!),
   );
 }
 
@@ -277,115 +276,6 @@ function evaluateSequenceMap(c: EvaluateContext): readonly HostValue[] {
 
 function missing(c: NodeContext, index: number): never {
   return c.invalid("L0201", `a sequence has no item ${index} while the first one has`);
-}
-
-export function runnerOf(c: EvaluateContext, attribute: string): SubgraphRunner {
-  return createSubgraphRunner(c, templateOf(c, attribute), captured(c.node.attributes, c));
-}
-
-function templateOf(c: NodeContext, attribute: string): SubgraphTemplate {
-  return c.graph(attribute) ?? c.invalid("L0108", `attribute ${attribute} is missing`);
-}
-
-/** Captured values by name; a name means the same in all subgraphs of a node. */
-function captured<V>(
-  attributes: ReadonlyMap<string, AttributeValue>,
-  {
-    inputs,
-    node,
-  }: { readonly inputs: readonly (V | undefined)[]; readonly node: NodeContext["node"] },
-): ReadonlyMap<string, V> {
-  const values = new Map<string, V>();
-  let at = node.inputNames.length;
-  for (const attribute of attributes.values()) {
-    if (attribute.kind !== "graph") continue;
-    for (const name of attribute.value.captures) values.set(name, inputs[at++]!);
-  }
-  return values;
-}
-
-/** Outputs of a body for inputs of these types; undefined where that needs a dim that is open. */
-function bodyTypes(
-  c: LowerContext,
-  attribute: string,
-  inputs: readonly Value[],
-): readonly Value[] | undefined {
-  const template = templateOf(c, attribute);
-  const values = new Map(captured(c.node.attributes, c));
-  template.inputNames.forEach((name, i) => {
-    if (inputs[i] !== undefined) values.set(name, inputs[i]);
-  });
-  try {
-    return template.instantiate(values).outputs.map((output) => output.value);
-  } catch (error) {
-    if (error instanceof NeedsBinding) return undefined;
-    throw error;
-  }
-}
-
-interface StateRule {
-  /** Outputs of the body that come before its states. */
-  readonly outputsBefore: number;
-  slices(body: readonly Value[]): HostShape[number] | undefined;
-  axis(scan: number): number;
-}
-
-type HostShape = NonNullable<HostType["shape"]>;
-
-/**
- * Types of states and stacked outputs: states whose shape the body changes are of unknown shape, and with
- * that the body is typed again, until no further one changes.
- */
-function inferStates(
-  c: LowerContext,
-  initial: readonly Value[],
-  inputs: (states: readonly Value[]) => readonly Value[],
-  rule: StateRule,
-): readonly (HostType | undefined)[] {
-  let states = initial.map(typeOnly);
-  for (;;) {
-    const body = bodyTypes(c, "body", inputs(states));
-    if (body === undefined) return [];
-    const after = body.slice(rule.outputsBefore, rule.outputsBefore + states.length);
-    const next = states.map((state, i) => (sameShape(state, after[i]!) ? state : unknown(state)));
-    if (next.every((state, i) => state === states[i])) {
-      const scans = body.slice(rule.outputsBefore + states.length);
-      const extent = rule.slices(body);
-      return [
-        ...states.map(hostType),
-        ...scans.map((v, i) => stackedType(v, extent, rule.axis(i))),
-      ];
-    }
-    states = next;
-  }
-}
-
-function typeOnly({ name, dtype, shape, unknownShape }: Value): Value {
-  return { name, dtype, shape, ...(unknownShape ? { unknownShape } : {}) };
-}
-
-function unknown(value: Value): Value {
-  return value.unknownShape ? value : { ...value, shape: [], unknownShape: true };
-}
-
-function hostType({ dtype, shape, unknownShape }: Value): HostType {
-  return unknownShape ? { dtype } : { dtype, shape };
-}
-
-function sameShape(a: Value, b: Value): boolean {
-  if (a.unknownShape) return true;
-  if (b.unknownShape || a.shape.length !== b.shape.length) return false;
-  return a.shape.every((dim, axis) => dimEquals(dim, b.shape[axis]!));
-}
-
-function common(a: Value, b: Value): HostType {
-  return a.unknownShape || b.unknownShape || !sameShape(a, b) ? { dtype: a.dtype } : hostType(a);
-}
-
-function stackedType(slice: Value, extent: HostShape[number] | undefined, axis: number): HostType {
-  if (slice.unknownShape || extent === undefined) return { dtype: slice.dtype };
-  const at = fromEnd(axis, slice.shape.length + 1);
-  return { dtype: slice.dtype, shape: slice.shape.toSpliced(at, 0, extent) };
 }
 
 /** Slices stacked along a new axis; with none at all, the body's type gives the other extents. */

@@ -10,7 +10,6 @@ import type { Tensor } from "../numerics/tensor.js";
 import { InternalError } from "../support/diagnostic.js";
 import { attend, joinHeads, splitKeys, splitQuery } from "./attention-core.js";
 import { isTensor } from "./context.js";
-import { runnerOf } from "./control-flow.js";
 import { computeType } from "./helpers.js";
 import { matrixProduct } from "./product.js";
 import {
@@ -20,6 +19,7 @@ import {
   type NodeContext,
   type OperatorRecord,
 } from "./record.js";
+import { runnerOf } from "./subgraph.js";
 import { softmax } from "./softmax.js";
 
 const modifiers = ["score_mod", "mask_mod", "prob_mod"];

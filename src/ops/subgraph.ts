@@ -3,9 +3,9 @@
  * types, with what it captures as constants, and then evaluated.
  */
 import type { Graph, Value } from "../ir/graph.js";
-import type { SubgraphTemplate } from "../ir/onnx-node.js";
+import type { AttributeValue, SubgraphTemplate } from "../ir/onnx-node.js";
 import { isTensor } from "./context.js";
-import type { EvaluateContext, HostValue } from "./record.js";
+import type { EvaluateContext, HostValue, NodeContext } from "./record.js";
 
 export interface SubgraphRunner {
   readonly outputCount: number;
@@ -14,7 +14,33 @@ export interface SubgraphRunner {
   outputTypes(inputs: readonly (HostValue | Value)[]): readonly Value[];
 }
 
-export function createSubgraphRunner(
+/** Runs the subgraph that is an attribute of the node at hand. */
+export function runnerOf(c: EvaluateContext, attribute: string): SubgraphRunner {
+  return createSubgraphRunner(c, templateOf(c, attribute), captured(c.node.attributes, c));
+}
+
+export function templateOf(c: NodeContext, attribute: string): SubgraphTemplate {
+  return c.graph(attribute) ?? c.invalid("L0108", `attribute ${attribute} is missing`);
+}
+
+/** Captured values by name; a name means the same in all subgraphs of a node. */
+export function captured<V>(
+  attributes: ReadonlyMap<string, AttributeValue>,
+  {
+    inputs,
+    node,
+  }: { readonly inputs: readonly (V | undefined)[]; readonly node: NodeContext["node"] },
+): ReadonlyMap<string, V> {
+  const values = new Map<string, V>();
+  let at = node.inputNames.length;
+  for (const attribute of attributes.values()) {
+    if (attribute.kind !== "graph") continue;
+    for (const name of attribute.value.captures) values.set(name, inputs[at++]!);
+  }
+  return values;
+}
+
+function createSubgraphRunner(
   { runGraph }: EvaluateContext,
   template: SubgraphTemplate,
   captured: ReadonlyMap<string, HostValue>,

@@ -24,7 +24,6 @@ const cannotPass: readonly (readonly [RegExp, string])[] = [
     /test_training_dropout(_mask|_default_mask)?$/,
     "the expected values come from NumPy's random numbers",
   ],
-  [/test_flexattention(?!.*expanded)/, "FlexAttention is a preview operator"],
   [/test_(adam|adagrad|momentum|gradient)/, "training operators"],
   [/test_image_decoder/, "no image codecs"],
   [/v1\.1[24]\.\d\/test_castlike_.*BFLOAT16/, "the stored input breaks the declared shape"],

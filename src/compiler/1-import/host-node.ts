@@ -23,8 +23,9 @@ import type { Init } from "../../onnx/wire.js";
 import { InternalError } from "../../support/diagnostic.js";
 import { readAttributes } from "./attributes.js";
 import { graphBody } from "./body.js";
+import { rootFrame } from "./frame.js";
 import { canonicalDomain, createModelContext, templateSource } from "./model-context.js";
-import { createTemplate, rootFrame } from "./nodes.js";
+import { createTemplate } from "./nodes.js";
 
 /** The model's name of each input of a host node: its own inputs, then what its subgraphs capture. */
 export function hostInputNames({ node }: HostOperation): readonly string[] {

@@ -11,8 +11,9 @@ import type { Model } from "../../onnx/model.js";
 import type { ValueInfoProto } from "../../onnx/schema.js";
 import { DiagnosticError, fail } from "../../support/diagnostic.js";
 import { graphBody, requireClosed } from "./body.js";
+import { type Frame, rootFrame } from "./frame.js";
 import { createModelContext, elementTypeOf, type ModelContext } from "./model-context.js";
-import { type Frame, importGraph, requireOutput, rootFrame } from "./nodes.js";
+import { importGraph, requireOutput } from "./nodes.js";
 import { type BoundSymbol, type DimRange, inputShapes, withBindings } from "./symbols.js";
 
 export interface ImportOptions {

@@ -1,18 +1,15 @@
 /**
- * Imports the nodes of one body into a builder: each node becomes core operations by its operator record,
- * or, with the reason, a host operation. Model functions and Ifs whose condition is known are put in place.
- * The rules of the format are checked in `body.ts`.
+ * Imports the nodes of one body into a builder: names are looked up, functions of the model and Ifs whose
+ * condition is known put in place, subgraphs kept as templates. What an operator becomes is in
+ * `apply-record.ts`; the rules of the format are checked in `body.ts`.
  */
 import type { GraphBuilder } from "../../ir/builder.js";
 import { createGraphBuilder } from "../../ir/graph-builder.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import type { AttributeValue, OnnxNode, SubgraphTemplate } from "../../ir/onnx-node.js";
-import type { DType } from "../../numerics/dtype.js";
-import type { Tensor } from "../../numerics/tensor.js";
 import type { FunctionProto, GraphProto } from "../../onnx/schema.js";
-import { atNode, createLowerContext, isHostOnly, isTensor } from "../../ops/context.js";
-import { evaluateOnnxNode } from "../../ops/evaluate-node.js";
-import { Decline, type HostType, type OperatorRecord } from "../../ops/record.js";
+import { atNode } from "../../ops/context.js";
+import type { OperatorRecord } from "../../ops/record.js";
 import { findOperator } from "../../ops/table.js";
 import {
   type Diagnostic,
@@ -21,6 +18,7 @@ import {
   InternalError,
   type Place,
 } from "../../support/diagnostic.js";
+import { applyRecord, type NodeInputs } from "./apply-record.js";
 import { readAttributes } from "./attributes.js";
 import {
   type Body,
@@ -30,24 +28,8 @@ import {
   liveNodes,
   nestingMax,
 } from "./body.js";
-import { canonicalDomain, type ModelContext, rememberTemplate } from "./model-context.js";
-
-/** What all nodes of one graph or function body have in common. */
-export interface Frame {
-  readonly model: ModelContext;
-  readonly b: GraphBuilder;
-  /** Version by domain; a function imports its own. */
-  readonly opsets: ReadonlyMap<string, number>;
-  /** Attributes of the node that calls the function whose body this is. */
-  readonly caller: ReadonlyMap<string, AttributeValue>;
-  /** Of names inside a function: those of the calls, "call/". */
-  readonly prefix: string;
-  readonly depth: number;
-  /** Names that values have, since those of different bodies may be the same. */
-  readonly taken: Set<string>;
-  /** Element types that the model declares, by value name. */
-  readonly declared: ReadonlyMap<string, DType>;
-}
+import { type Frame, freeName } from "./frame.js";
+import { canonicalDomain, rememberTemplate } from "./model-context.js";
 
 /** Values by name; undefined where a function's optional input was left out. */
 export type Bindings = ReadonlyMap<string, Value | undefined>;
@@ -108,14 +90,6 @@ function lookUp(scope: Scope, name: string): Value | undefined {
   return lookUp(scope.outer, name);
 }
 
-function freeName(frame: Frame, name: string): string {
-  const wanted = frame.prefix + name;
-  let free = wanted;
-  for (let i = 1; frame.taken.has(free); i++) free = `${wanted}.${i}`;
-  frame.taken.add(free);
-  return free;
-}
-
 function importNode(frame: Frame, node: BodyNode, scope: Scope): readonly (Value | undefined)[] {
   const { proto } = node;
   const domain = canonicalDomain(proto.domain);
@@ -150,6 +124,11 @@ function importNode(frame: Frame, node: BodyNode, scope: Scope): readonly (Value
     return applyRecord(frame, onnxNode, record, { inputs, captured: capturedBy(onnxNode, scope) });
   } catch (error) {
     if (error instanceof DiagnosticError) throw atNode(error, { name, operator });
+    if (error instanceof InternalError && !error.message.startsWith("importing ")) {
+      throw new InternalError(`importing ${operator} "${name}": ${error.message}`, {
+        cause: error,
+      });
+    }
     throw error;
   }
 }
@@ -196,93 +175,6 @@ function requireOperators(frame: Frame, body: Body): void {
     }
   }
   if (missing.size > 0) throw new DiagnosticError([...missing.values()]);
-}
-
-interface NodeInputs {
-  readonly inputs: readonly (Value | undefined)[];
-  /** What the node's subgraphs capture, in the order of their templates. */
-  readonly captured: readonly Value[];
-}
-
-function applyRecord(
-  frame: Frame,
-  node: OnnxNode,
-  record: OperatorRecord,
-  given: NodeInputs,
-): readonly (Value | undefined)[] {
-  const { inputs, captured } = given;
-  let reason = inputs.map(hostReason).find((r) => r !== undefined);
-  if (reason === undefined && record.lower === undefined) reason = "it has no lowering";
-  if (reason === undefined) {
-    try {
-      return record.lower!(createLowerContext(node, frame.b, [...inputs, ...captured]));
-    } catch (error) {
-      if (!(error instanceof Decline)) throw error;
-      reason = error.reason;
-    }
-  }
-  return evaluateNow(frame, node, record, given) ?? makeHost(frame, node, record, given, reason);
-}
-
-function hostReason(value: Value | undefined): string | undefined {
-  if (value === undefined || !isHostOnly(value)) return undefined;
-  return value.unknownShape === true
-    ? `the shape of "${value.name}" depends on data`
-    : `"${value.name}" holds strings`;
-}
-
-/** Results of a node whose inputs are all constants; undefined if they are not, or not all tensors. */
-function evaluateNow(
-  frame: Frame,
-  node: OnnxNode,
-  record: OperatorRecord,
-  { inputs, captured }: NodeInputs,
-): readonly (Value | undefined)[] | undefined {
-  if (record.evaluate === undefined) return undefined;
-  const all = [...inputs, ...captured];
-  if (all.some((value) => value !== undefined && value.data === undefined)) return undefined;
-  const results = evaluateOnnxNode(
-    node,
-    all.map((value) => value?.data),
-  );
-  if (!results.every((result) => result === undefined || isTensor(result))) return undefined;
-  return results.map((result) => result && frame.b.constant(result as Tensor));
-}
-
-function makeHost(
-  frame: Frame,
-  node: OnnxNode,
-  record: OperatorRecord,
-  { inputs, captured }: NodeInputs,
-  reason: string,
-): readonly (Value | undefined)[] {
-  const types = inferTypes(frame, node, record, [...inputs, ...captured]);
-  const wanted = node.outputNames.flatMap((name, index) => (name === "" ? [] : { name, index }));
-  const outputs = wanted.map(({ name, index }) => ({
-    name: freeName(frame, name),
-    ...(types[index] ?? { dtype: frame.declared.get(name) ?? inputs[0]?.dtype ?? "f32" }),
-  }));
-  const values = frame.b.host(node, reason, [...inputs, ...captured], outputs);
-  const results = new Array<Value | undefined>(node.outputNames.length).fill(undefined);
-  wanted.forEach(({ index }, i) => {
-    results[index] = values[i];
-  });
-  return results;
-}
-
-function inferTypes(
-  frame: Frame,
-  node: OnnxNode,
-  record: OperatorRecord,
-  inputs: readonly (Value | undefined)[],
-): readonly (HostType | undefined)[] {
-  if (record.infer === undefined || inputs.some((value) => value?.unknownShape)) return [];
-  try {
-    return record.infer(createLowerContext(node, frame.b, inputs));
-  } catch (error) {
-    if (error instanceof Decline) return [];
-    throw error;
-  }
 }
 
 interface Call extends Pick<NodeInputs, "inputs"> {
@@ -365,20 +257,6 @@ export function createTemplate(
   const { opsets, caller, model } = frame;
   rememberTemplate(template, { graph, opsets, caller, model });
   return template;
-}
-
-/** The frame of a model's own graph. */
-export function rootFrame(model: ModelContext, opsets: ReadonlyMap<string, number>): Frame {
-  return {
-    model,
-    b: createGraphBuilder(),
-    opsets,
-    caller: new Map(),
-    prefix: "",
-    depth: 0,
-    taken: new Set(),
-    declared: new Map(),
-  };
 }
 
 function instantiate(
