@@ -7,10 +7,12 @@
  * A row that is masked wholly gives zeros. The powers have the type of the tensors, as an ONNX Softmax has.
  */
 import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
-import { type Dim, dimMul } from "../ir/dim.js";
+import { type Dim, dimMul, dimText } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import type { DType } from "../numerics/dtype.js";
 import { computeType } from "./helpers.js";
+import { exactQuotient } from "./movement.js";
+import type { LowerContext } from "./record.js";
 
 /**
  * A tensor and one letter for each of its axes: n batch, h heads of keys, g heads of queries that share one,
@@ -161,6 +163,21 @@ export function splitKeys(
   if (x.shape.length === 4) return { value: x, labels: `nht${feature}` };
   const [n, t] = x.shape;
   return { value: b.reshape(x, [n!, t!, heads, features]), labels: `nth${feature}` };
+}
+
+/** Features of one head of a tensor [n, heads, t, features] or [n, t, heads * features]. */
+export function headFeatures(c: LowerContext, x: Value, heads: number): Dim {
+  const last = x.shape.at(-1)!;
+  if (x.shape.length === 4) return last;
+  const sentence = () => `${dimText(last)} features cannot be split over ${heads} heads`;
+  return exactQuotient(c, last, heads, sentence);
+}
+
+/** Keys or values behind those of the past [n, heads, t, features]. */
+export function behindPast(b: GraphBuilder, past: Value | undefined, now: Labelled): Labelled {
+  if (past === undefined) return now;
+  const value = b.concat([past, headsFirst(b, now)], 2);
+  return { value, labels: `nht${now.labels.at(-1)!}` };
 }
 
 /** The tensor with its axes in the order n, h, t, feature. */

@@ -1,11 +1,13 @@
 /** ONNX's Attention (opset 23 on). The computation is in `attention-core.ts`, com.microsoft's forms in `contrib-attention.ts`. */
-import { type Dim, dimExactDiv, dimText, staticDim } from "../ir/dim.js";
+import { staticDim } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import {
   attend,
+  behindPast,
   byBatch,
   causalStep,
   type HeadCounts,
+  headFeatures,
   headsFirst,
   joinHeads,
   joinScores,
@@ -18,7 +20,7 @@ import {
   splitKeys,
   splitQuery,
 } from "./attention-core.js";
-import { operatorOfMany } from "./helpers.js";
+import { operatorOfMany, requiredInt } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
 /** Inputs: Q, K, V, mask, past keys, past values, number of keys that are no padding. */
@@ -26,11 +28,15 @@ function lowerAttention(c: LowerContext): readonly (Value | undefined)[] {
   const { b } = c;
   const q = c.input(0);
   const heads = headCounts(c);
-  const features = featuresOf(c, q, heads.queries);
+  const features = headFeatures(c, q, heads.queries);
   const query = splitQuery(b, q, heads, features);
-  const key = withPast(c, splitKeys(b, c.input(1), heads.keys, features, "d"), c.inputs[4]);
-  const valueFeatures = featuresOf(c, c.input(2), heads.keys);
-  const value = withPast(c, splitKeys(b, c.input(2), heads.keys, valueFeatures, "e"), c.inputs[5]);
+  const key = behindPast(b, c.inputs[4], splitKeys(b, c.input(1), heads.keys, features, "d"));
+  const valueFeatures = headFeatures(c, c.input(2), heads.keys);
+  const value = behindPast(
+    b,
+    c.inputs[5],
+    splitKeys(b, c.input(2), heads.keys, valueFeatures, "e"),
+  );
   const form = {
     dtype: q.dtype,
     query,
@@ -57,30 +63,13 @@ function headCounts(c: LowerContext): HeadCounts {
   const of = (input: number, name: string): number => {
     const x = c.input(input);
     if (x.shape.length === 4) return staticDim(x.shape[1]!, "it is a number of heads");
-    return c.int(name) ?? c.invalid("L0108", `${name} is missing`);
+    return requiredInt(c, name);
   };
   const counts = { queries: of(0, "q_num_heads"), keys: of(1, "kv_num_heads") };
   if (counts.queries % counts.keys !== 0) {
     c.invalid("L0201", `${counts.queries} heads of queries cannot share ${counts.keys} of keys`);
   }
   return counts;
-}
-
-/** Features of one head of a tensor [n, heads, t, features] or [n, t, heads * features]. */
-function featuresOf(c: LowerContext, x: Value, heads: number): Dim {
-  const last = x.shape.at(-1)!;
-  if (x.shape.length === 4) return last;
-  return (
-    dimExactDiv(last, heads) ??
-    c.invalid("L0201", `${dimText(last)} features cannot be split over ${heads} heads`)
-  );
-}
-
-/** Keys or values after those of the past [n, h, t, features]. */
-function withPast(c: LowerContext, now: Labelled, past: Value | undefined): Labelled {
-  if (past === undefined) return now;
-  const value = c.b.concat([past, headsFirst(c.b, now)], 2);
-  return { value, labels: `nht${now.labels.at(-1)!}` };
 }
 
 function masksOf(

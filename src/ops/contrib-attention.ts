@@ -6,9 +6,11 @@ import { type Dim, dimAdd, dimMul, dimText, staticDim } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import {
   attend,
+  behindPast,
   byBatch,
   causalStep,
   type HeadCounts,
+  headFeatures,
   headsFirst,
   joinHeads,
   joinScores,
@@ -19,8 +21,7 @@ import {
   splitKeys,
   splitQuery,
 } from "./attention-core.js";
-import { operatorOfMany } from "./helpers.js";
-import { exactQuotient } from "./movement.js";
+import { operatorOfMany, requiredInt } from "./helpers.js";
 import { integerProduct, matrixProduct } from "./product.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 
@@ -46,26 +47,15 @@ interface Attended {
   readonly scores: Value;
 }
 
-function requiredInt(c: LowerContext, name: string): number {
-  return c.int(name) ?? c.invalid("L0108", `attribute ${name} is missing`);
-}
-
-function featuresOf(c: LowerContext, x: Value, heads: number): Dim {
-  const last = x.shape.at(-1)!;
-  if (x.shape.length === 4) return last;
-  const sentence = () => `${dimText(last)} features cannot be split over ${heads} heads`;
-  return exactQuotient(c, last, heads, sentence);
-}
-
 /** Attention with as many heads of keys as of queries. */
 function attendAll(c: LowerContext, { query, key, value }: Projected, options: Options): Attended {
   const { b } = c;
   const count = requiredInt(c, "num_heads");
   const heads = { queries: count, keys: count };
-  const features = featuresOf(c, query, count);
-  const keys = after(c, options.past?.key, splitKeys(b, key, count, features, "d"));
-  const valueFeatures = featuresOf(c, value, count);
-  const values = after(c, options.past?.value, splitKeys(b, value, count, valueFeatures, "e"));
+  const features = headFeatures(c, query, count);
+  const keys = behindPast(b, options.past?.key, splitKeys(b, key, count, features, "d"));
+  const valueFeatures = headFeatures(c, value, count);
+  const values = behindPast(b, options.past?.value, splitKeys(b, value, count, valueFeatures, "e"));
   const attention = attend(b, {
     dtype: query.dtype,
     query: splitQuery(b, query, heads, features),
@@ -86,13 +76,6 @@ function attendAll(c: LowerContext, { query, key, value }: Projected, options: O
 function scaleOf(c: LowerContext, features: Dim): number {
   const given = c.float("scale", 0);
   return given === 0 ? 1 / Math.sqrt(staticDim(features, "scores are scaled by it")) : given;
-}
-
-/** Keys or values behind those of the past [n, heads, positions, features]. */
-function after(c: LowerContext, past: Value | undefined, now: Labelled): Labelled {
-  if (past === undefined) return now;
-  const value = c.b.concat([past, headsFirst(c.b, now)], 2);
-  return { value, labels: `nht${now.labels.at(-1)!}` };
 }
 
 function masksOf(

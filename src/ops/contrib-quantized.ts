@@ -6,7 +6,7 @@ import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
 import type { DType } from "../numerics/dtype.js";
 import { leakyRelu } from "./activations.js";
-import { type LaneFunction, mean, operator, range } from "./helpers.js";
+import { type LaneFunction, mean, operator, range, requiredInt } from "./helpers.js";
 import { averagePool } from "./pooling.js";
 import { integerProduct } from "./product.js";
 import {
@@ -115,7 +115,7 @@ function lowerQLinearConcat(c: LowerContext): Value {
     return encode(c.b, numbers, { scale, zero, dtype: zero.dtype });
   });
   const rank = parts[0]!.shape.length;
-  return c.b.concat(parts, c.axis(c.int("axis") ?? c.invalid("L0108", "axis is missing"), rank));
+  return c.b.concat(parts, c.axis(requiredInt(c, "axis"), rank));
 }
 
 /** An average pool of numbers between codes; with channels_last the channels are the last axis. */

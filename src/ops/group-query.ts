@@ -17,7 +17,7 @@ import {
   positionScalar,
   type ScoreStep,
 } from "./attention-core.js";
-import { operatorOfMany } from "./helpers.js";
+import { operatorOfMany, requiredInt } from "./helpers.js";
 import { exactQuotient } from "./movement.js";
 import { rmsNormalization } from "./normalization.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
@@ -72,10 +72,6 @@ function lowerGroupQuery(c: LowerContext): readonly (Value | undefined)[] {
     cache.value,
     c.wantsOutput(3) ? joinScores(b, scores(), turned.query.dtype) : undefined,
   ].slice(0, c.outputCount);
-}
-
-function requiredInt(c: LowerContext, name: string): number {
-  return c.int(name) ?? c.invalid("L0108", `attribute ${name} is missing`);
 }
 
 function declineUnknownForms(c: LowerContext): void {

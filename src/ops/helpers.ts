@@ -72,6 +72,11 @@ export function dtypeAttribute(c: NodeContext, name: string): DType {
   return optionalDtypeAttribute(c, name) ?? c.invalid("L0108", `attribute ${name} is missing`);
 }
 
+/** An int attribute that has no default. */
+export function requiredInt(c: NodeContext, name: string): number {
+  return c.int(name) ?? c.invalid("L0108", `attribute ${name} is missing`);
+}
+
 /** All inputs of a variadic operator. */
 export function allInputs(c: LowerContext): readonly Value[] {
   return c.inputs.map((_, i) => c.input(i));

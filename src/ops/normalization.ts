@@ -11,6 +11,7 @@ import {
   operator,
   operatorOfMany,
   range,
+  requiredInt,
 } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
@@ -136,7 +137,7 @@ function lowerInstanceNorm(c: LowerContext): Value {
 function lowerGroupNorm(c: LowerContext): Value {
   const { b } = c;
   const x = c.input(0);
-  const groups = c.int("num_groups") ?? c.invalid("L0108", "num_groups is missing");
+  const groups = requiredInt(c, "num_groups");
   const perGroup = dimExactDiv(x.shape[1]!, groups);
   if (perGroup === undefined) {
     c.invalid("L0201", `${groups} groups do not divide ${dimText(x.shape[1]!)} channels`);
@@ -183,7 +184,7 @@ function lowerMeanVariance(c: LowerContext): Value {
 /** x / (bias + alpha / size * sum of squares over the neighbouring channels) ^ beta. */
 function lowerLrn(c: LowerContext): Value {
   const x = c.input(0);
-  const size = c.int("size") ?? c.invalid("L0108", "size is missing");
+  const size = requiredInt(c, "size");
   const dtype = computeType(x.dtype);
   const squares = c.b.map(dtype, [x], (l, a) => l.mul(a!, a!));
   const low = x.shape.map((_, axis) => (axis === 1 ? Math.floor((size - 1) / 2) : 0));

@@ -6,7 +6,7 @@ import type { GraphBuilder } from "../ir/builder.js";
 import { type Dim, dimMul, staticDim } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import { swish } from "./activations.js";
-import { operatorOfMany, range } from "./helpers.js";
+import { operatorOfMany, range, requiredInt } from "./helpers.js";
 import { exactQuotient } from "./movement.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 
@@ -148,10 +148,6 @@ function stepCount(c: LowerContext, length: Dim): number {
   const known = c.inputs.every((x) => x === undefined || x.data !== undefined);
   if (steps <= unrolledStepsMax || known) return steps;
   throw new Decline(`${steps} steps are too many to unroll, ${unrolledStepsMax} are allowed`);
-}
-
-function requiredInt(c: LowerContext, name: string): number {
-  return c.int(name) ?? c.invalid("L0108", `attribute ${name} is missing`);
 }
 
 export const statefulOperators: readonly OperatorRecord[] = [

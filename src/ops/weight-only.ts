@@ -8,7 +8,7 @@ import type { Value } from "../ir/graph.js";
 import { unpackSubByte } from "../numerics/convert.js";
 import { type DType, dtypes, isFloat } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
-import { operator, range } from "./helpers.js";
+import { operator, range, requiredInt } from "./helpers.js";
 import { matrixProduct } from "./product.js";
 import { dequantize, pairBlocks } from "./quantization.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
@@ -135,10 +135,6 @@ function toNumbers(b: GraphBuilder, codes: Value, scale: Value, zero: Value | un
   return b.map("f32", [codes, scale, zero], (l, q, s, z) => l.mul(l.sub(l.toF(q!), z!), s!), {
     keep: true,
   });
-}
-
-function requiredInt(c: LowerContext, name: string): number {
-  return c.int(name) ?? c.invalid("L0108", `attribute ${name} is missing`);
 }
 
 /** Inputs: data, indices, scales, zero points. Bytes hold two codes each where `bits` is 4. */
