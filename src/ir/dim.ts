@@ -43,11 +43,14 @@ export type Dim = number | DimExpression;
 export class NeedsBinding extends Error {
   readonly symbols: readonly string[];
   readonly reason: string;
+  /** Two dims that would have to be equal: where one is a symbol, it may be declared to be the other instead. */
+  readonly equal?: readonly [Dim, Dim];
 
-  constructor(symbols: readonly string[], reason: string) {
+  constructor(symbols: readonly string[], reason: string, equal?: readonly [Dim, Dim]) {
     super(`dimension ${symbols.join(", ")} must be bound: ${reason}`);
     this.symbols = symbols;
     this.reason = reason;
+    if (equal !== undefined) this.equal = equal;
   }
 }
 
@@ -297,8 +300,9 @@ function fromTerms(terms: readonly DimTerm[]): Dim {
     let low = 1;
     let high = 1;
     for (const [lo, hi] of atoms.map(atomRange)) {
-      low *= lo;
-      high *= hi;
+      const corners = [low * lo, low * hi, high * lo, high * hi];
+      low = Math.min(...corners);
+      high = Math.max(...corners);
     }
     min += coefficient > 0 ? coefficient * low : coefficient * high;
     max += coefficient > 0 ? coefficient * high : coefficient * low;

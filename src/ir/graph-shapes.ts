@@ -52,7 +52,7 @@ function broadcastDims(a: Dim, b: Dim, shapes: readonly (readonly Dim[])[]): Dim
   if (typeof a === "number" && typeof b === "number") {
     return fail("L0201", `the shapes ${texts} cannot be broadcast together: ${a} is not ${b}`);
   }
-  throw needsBinding([a, b], `whether the shapes ${texts} can be broadcast together depends on it`);
+  throw needsEquality(a, b, `whether the shapes ${texts} can be broadcast together depends on it`);
 }
 
 /** `x` broadcasts to `shape` and does not enlarge it. */
@@ -82,7 +82,12 @@ export function requireEqual(a: Dim, b: Dim, sentence: string): void {
   if (dimMin(difference) > 0 || dimMax(difference) < 0) {
     fail("L0201", `${sentence}: ${dimText(a)} is not ${dimText(b)}`);
   }
-  throw needsBinding([a, b], `${sentence} unless ${dimText(a)} equals ${dimText(b)}`);
+  throw needsEquality(a, b, `${sentence} unless ${dimText(a)} equals ${dimText(b)}`);
+}
+
+function needsEquality(a: Dim, b: Dim, reason: string): NeedsBinding {
+  const { symbols } = needsBinding([a, b], reason);
+  return new NeedsBinding(symbols, reason, [a, b]);
 }
 
 export function needsBinding(dims: readonly Dim[], reason: string): NeedsBinding {

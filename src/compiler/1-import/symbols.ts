@@ -6,10 +6,13 @@
 import {
   type Dim,
   dimAdd,
+  type DimExpression,
   dimFloorDiv,
   dimMul,
   dimSub,
+  dimSymbols,
   type DimSymbol,
+  evaluateDim,
   NeedsBinding,
   symbolDim,
 } from "../../ir/dim.js";
@@ -44,7 +47,7 @@ export interface BoundSymbol {
 export function inputShapes(
   graph: GraphProto,
   options: ShapeOptions,
-  bound: ReadonlyMap<string, number>,
+  bound: ReadonlyMap<string, number | string>,
 ): ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined> {
   requireKnownNames(graph, options);
   const actual = actualValues(graph, options);
@@ -53,6 +56,7 @@ export function inputShapes(
   const resolve = (name: string): Dim => {
     const setting = bound.get(name) ?? options.dims.get(name) ?? actual.get(name);
     if (typeof setting === "number") return setting;
+    if (typeof setting === "string") return parseDim(setting, resolve)!;
     if (setting === undefined) {
       missing.add(name);
       return 1;
@@ -75,16 +79,21 @@ export function inputShapes(
 export function withBindings<T>(
   graph: GraphProto,
   options: ShapeOptions,
-  attempt: (bound: ReadonlyMap<string, number>) => T,
+  attempt: (bound: ReadonlyMap<string, number | string>) => T,
 ): { readonly result: T; readonly bindings: readonly BoundSymbol[] } {
   const actual = actualValues(graph, options);
-  const bound = new Map<string, number>();
+  const bound = new Map<string, number | string>();
   const bindings: BoundSymbol[] = [];
   for (;;) {
     try {
       return { result: attempt(bound), bindings };
     } catch (error) {
       if (!(error instanceof NeedsBinding)) throw error;
+      const equality = declaredEquality(error, actual);
+      if (equality !== undefined && !bound.has(equality.symbol)) {
+        bound.set(equality.symbol, equality.text);
+        continue;
+      }
       const open = error.symbols.filter((symbol) => !bound.has(symbol));
       if (open.length === 0) throw new InternalError(`no open symbol: ${error.message}`);
       for (const symbol of open) {
@@ -94,6 +103,35 @@ export function withBindings<T>(
       }
     }
   }
+}
+
+/**
+ * Exporters name total lengths apart from what they are the sum of. Where a model only makes sense if a symbol is
+ * some expression of others, and the shapes at hand agree, it is taken to be that; every run checks it.
+ */
+function declaredEquality(
+  { equal }: NeedsBinding,
+  actual: ReadonlyMap<string, number>,
+): { readonly symbol: string; readonly text: string } | undefined {
+  if (equal === undefined) return undefined;
+  for (const [one, other] of [equal, equal.toReversed()] as [Dim, Dim][]) {
+    if (typeof one === "number" || typeof other === "number") continue;
+    const symbol = loneSymbol(one);
+    const used = [...dimSymbols(other)].map((s) => s.name);
+    if (symbol === undefined || used.includes(symbol)) continue;
+    if (![symbol, ...used].every((name) => actual.has(name))) continue;
+    if (evaluateDim(one, actual) !== evaluateDim(other, actual)) continue;
+    const text = loneSymbol(other) === undefined ? other.text : `(${other.text})`;
+    if (parseDim(text, () => 1) !== undefined) return { symbol, text };
+  }
+  return undefined;
+}
+
+function loneSymbol(dim: DimExpression): string | undefined {
+  const [term] = dim.terms;
+  const [atom] = term?.atoms ?? [];
+  const isLone = dim.terms.length === 1 && term!.coefficient === 1 && term!.atoms.length === 1;
+  return isLone && atom?.kind === "symbol" ? atom.symbol.name : undefined;
 }
 
 function dimsOf(input: ValueInfoProto): readonly DimensionProto[] | undefined {

@@ -407,7 +407,7 @@ function loadIndices(nest: Nest, storage: Storage, spec: IndexTile): Tile {
       : l.constI(extent.constant);
   const program = finish([l.selectI(l.ltI(index, l.constI(0)), l.addI(index, size), index)]);
   const taken = spec.axes.filter((axis) => positions[axis]!.max > 1);
-  const elements = taken.reduce((n, axis) => n * positions[axis]!.max);
+  const elements = taken.reduce((n, axis) => n * positions[axis]!.max, 1);
   const wrapped = writer.value({
     name: "wrapped",
     space: "l1",
