@@ -4,7 +4,14 @@
  */
 import type { DeviceDType } from "../../numerics/dtype.js";
 import type { FunctionBuilder, I32, Local, V128 } from "./function.js";
-import { type BoolForm, elementBytes, emitDecode, emitEncode } from "./lane-format.js";
+import {
+  type BoolForm,
+  elementBytes,
+  emitDecode,
+  emitEncode,
+  emitRound,
+  type Rounding,
+} from "./lane-format.js";
 
 /** How the four lanes of a chunk lie. "apart": by `stride` bytes; "packed" int4 by `stride` elements. */
 export type LaneStep = "same" | "side" | "apart" | "packed";
@@ -12,6 +19,8 @@ export type LaneStep = "same" | "side" | "apart" | "packed";
 /** What a chunk touches: its first element, and how the others follow. */
 export interface LanePlace {
   readonly dtype: DeviceDType;
+  /** What is written is rounded to this type first. */
+  readonly rounding?: Rounding;
   readonly step: LaneStep;
   /** Address of the first element; of element 0 of the operand if packed. */
   readonly address: Local<"i32">;
@@ -105,11 +114,7 @@ export function emitWrite(
   lanes: LanesWritten,
   value: Local<"v128">,
 ): void {
-  const bytes = elementBytes[place.dtype];
-  const raw =
-    bytes === 4 || place.step === "packed"
-      ? value
-      : f.keep("v128", emitEncode(f, place.dtype, f.get(value)));
+  const raw = writtenRaw(f, place, value);
   const write = (count: 1 | 4): void => {
     if (place.step === "packed") writePacked(f, place, count, raw);
     else writeRaw(f, place, count, raw);
@@ -123,6 +128,13 @@ export function emitWrite(
       () => write(1),
     );
   }
+}
+
+function writtenRaw(f: FunctionBuilder, place: LanePlace, value: Local<"v128">): Local<"v128"> {
+  const { dtype, rounding, step } = place;
+  if (rounding !== undefined) return f.keep("v128", emitRound(f, rounding, f.get(value)));
+  if (elementBytes[dtype] === 4 || step === "packed") return value;
+  return f.keep("v128", emitEncode(f, dtype, f.get(value)));
 }
 
 function writeRaw(f: FunctionBuilder, place: LanePlace, count: 1 | 4, raw: Local<"v128">): void {

@@ -89,12 +89,11 @@ export function emitEncode(f: FunctionBuilder, dtype: DeviceDType, value: V128):
   }
 }
 
+/** A type that fp32 is rounded to. */
+export type Rounding = "f16" | "bf16" | "f8e4m3fn" | "f8e5m2";
+
 /** fp32 lanes rounded to a smaller type and widened again. */
-export function emitRound(
-  f: FunctionBuilder,
-  dtype: "f16" | "bf16" | "f8e4m3fn" | "f8e5m2",
-  value: V128,
-): V128 {
+export function emitRound(f: FunctionBuilder, dtype: Rounding, value: V128): V128 {
   if (dtype === "bf16") return f.op("i32x4.shl", emitBitsBF16(f, value), f.i32(16));
   const format = dtype === "f16" ? f16 : dtype === "f8e4m3fn" ? e4m3 : e5m2;
   return decodeSmallFloat(f, encodeSmallFloat(f, value, format), format);

@@ -6,11 +6,11 @@
  */
 import type { DeviceDType } from "../../numerics/dtype.js";
 import type { LaneProgram, RegisterType } from "../../numerics/lane.js";
-import type { BoolForm } from "./lane-format.js";
+import type { BoolForm, Rounding } from "./lane-format.js";
 import type { LaneStep } from "./lane-access.js";
 
 export interface NestSpec {
-  /** Loops, outermost first: the axis whose positions each counts. */
+  /** Loops, outermost first: the axis whose positions each counts, -1 where nothing asks for its index. */
   readonly levels: readonly { readonly axis: number }[];
   /** So many levels from the outermost are parallel. Those inside run in order: they reduce or scan. */
   readonly parallel: number;
@@ -35,6 +35,8 @@ export interface NestOperand {
   /** int4 as it lies in device memory, two to a byte. */
   readonly packed: boolean;
   readonly boolForm: BoolForm;
+  /** Written values are rounded to this type, and kept in fp32. */
+  readonly rounding?: Rounding;
   /** Per level: whether it has a stride. */
   readonly moves: readonly boolean[];
   /** How the lanes of a chunk lie. */

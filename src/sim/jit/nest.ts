@@ -249,7 +249,7 @@ function resetIndex(code: NestCode, level: number): void {
 
 function placeOf(code: NestCode, operand: number, cursors: Cursors): LanePlace {
   const { f, spec, param } = code;
-  const { dtype, packed, step } = spec.operands[operand]!;
+  const { dtype, packed, step, rounding } = spec.operands[operand]!;
   const stride = code.laneStrides.get(operand);
   if (packed) {
     return {
@@ -264,6 +264,7 @@ function placeOf(code: NestCode, operand: number, cursors: Cursors): LanePlace {
     dtype,
     step,
     address: cursors[operand]!,
+    ...(rounding === undefined ? {} : { rounding }),
     ...(stride === undefined ? {} : { stride }),
   };
 }

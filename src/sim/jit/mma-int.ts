@@ -1,0 +1,321 @@
+/**
+ * The kernel of integer mma: C[m, n] += (A[m, k] - zeroA) * (B[k, n] - zeroB) in int32. Both operands are packed with
+ * their zero points subtracted: as pairs of int16, two k to a word, where they have 8 bits or fewer, for
+ * i32x4.dot_i16x8_s; otherwise as int32. The order of additions does not matter, since they wrap.
+ */
+import { type DeviceDType, dtypes } from "../../numerics/dtype.js";
+import type { Callee, FunctionBuilder, I32, Local } from "./function.js";
+import { elementBytes } from "./lane-format.js";
+import { mmaMode, roundUp } from "./mma-float.js";
+import { kernelFields, type MmaParams, mmaParams, zeroParams } from "./mma-params.js";
+import { addTableFunction, emitKLoops, emitKRecord } from "./mma-tables.js";
+import { ModuleBuilder } from "./module.js";
+
+export interface IntMmaTypes {
+  readonly a: DeviceDType;
+  readonly b: DeviceDType;
+  readonly zeroA?: DeviceDType;
+  readonly zeroB?: DeviceDType;
+}
+
+/** Parameters of the kernel: those of all mmas, then those of A's zero point, then of B's. */
+export const intMmaParams = mmaParams.length + 2 * zeroParams.length;
+
+const work = { recordA: 0, recordB: 64, tables: 128 } as const;
+
+export function intWorkBytes(rows: number, columns: number, positions: number): number {
+  const tables = 12 * (rows + 8) + 12 * (columns + 16);
+  return work.tables + tables + 4 * (positions + 2) * (rows + 4 + 8) + 512;
+}
+
+export function intMmaKey(types: IntMmaTypes): string {
+  return `mma ${types.a} ${types.b} ${types.zeroA ?? "-"} ${types.zeroB ?? "-"}`;
+}
+
+export function encodeIntMma(types: IntMmaTypes): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  const isPaired = Object.values(types).every((type: DeviceDType) => dtypes[type].bits <= 8);
+  const functions = {
+    table: addTableFunction(module),
+    packA: addPack(module, { lines: 4, value: types.a, zero: types.zeroA, isPaired }),
+    packB: addPack(module, { lines: 8, value: types.b, zero: types.zeroB, isPaired }),
+    block: addBlock(module, isPaired),
+  };
+  const params = Array.from({ length: intMmaParams }, () => "i32" as const);
+  module.add({ params, results: [], exported: "k" }, (f) => emitDriver(f, functions, isPaired));
+  return module.encode();
+}
+
+interface Functions {
+  readonly table: Callee;
+  readonly packA: Callee;
+  readonly packB: Callee;
+  readonly block: Callee;
+}
+
+type Zero = { readonly [P in (typeof zeroParams)[number]]: Local<"i32"> };
+
+function zeroFields(f: FunctionBuilder, which: 0 | 1): Zero {
+  const first = mmaParams.length + which * zeroParams.length;
+  return Object.fromEntries(zeroParams.map((name, i) => [name, f.param("i32", first + i)])) as Zero;
+}
+
+/** The tables and panels of one call, and how many words a line has. */
+interface Areas {
+  readonly rowA: Local<"i32">;
+  readonly rowZero: Local<"i32">;
+  readonly rowC: Local<"i32">;
+  readonly columnB: Local<"i32">;
+  readonly columnZero: Local<"i32">;
+  readonly columnC: Local<"i32">;
+  readonly panelA: Local<"i32">;
+  readonly panelB: Local<"i32">;
+  readonly rows: Local<"i32">;
+  readonly columns: Local<"i32">;
+  readonly words: Local<"i32">;
+}
+
+function emitDriver(f: FunctionBuilder, functions: Functions, isPaired: boolean): void {
+  const p = kernelFields(f);
+  const zeroA = zeroFields(f, 0);
+  const zeroB = zeroFields(f, 1);
+  const areas = emitAreas(f, p, isPaired);
+  const get = (...locals: Local<"i32">[]): I32[] => locals.map((local) => f.get(local));
+  const table = (out: Local<"i32">, axes: readonly Local<"i32">[], padTo: number): void => {
+    const size = padTo === 4 ? areas.rows : areas.columns;
+    f.call(functions.table, [f.get(out), ...get(...axes), roundUp(f, size, padTo)]);
+  };
+  table(areas.rowA, [p.m0, p.aM0, p.m1, p.aM1], 4);
+  table(areas.rowZero, [p.m0, zeroA.z0, p.m1, zeroA.z1], 4);
+  table(areas.rowC, [p.m0, p.cM0, p.m1, p.cM1], 4);
+  table(areas.columnB, [p.n0, p.bN0, p.n1, p.bN1], 8);
+  table(areas.columnZero, [p.n0, zeroB.z0, p.n1, zeroB.z1], 8);
+  table(areas.columnC, [p.n0, p.cN0, p.n1, p.cN1], 8);
+  const counts = [() => f.get(p.k0), () => f.get(p.k1), () => f.get(p.k2)] as const;
+  const walker = (...strides: [Local<"i32">, Local<"i32">, Local<"i32">]) =>
+    strides.map((stride) => () => f.get(stride)) as unknown as readonly [
+      () => I32,
+      () => I32,
+      () => I32,
+    ];
+  const record = (offset: number) => () => f.op("i32.add", f.get(p.work), f.i32(offset));
+  const kA = [walker(p.aK0, p.aK1, p.aK2), walker(zeroA.zK0, zeroA.zK1, zeroA.zK2)];
+  const kB = [walker(p.bK0, p.bK1, p.bK2), walker(zeroB.zK0, zeroB.zK1, zeroB.zK2)];
+  emitKRecord(f, record(work.recordA), counts, kA);
+  emitKRecord(f, record(work.recordB), counts, kB);
+  const g = f.keep("i32", f.i32(0));
+  f.countUp(g, () => f.get(p.g), 1, () => {
+    emitPackA(f, p, functions, areas, zeroA);
+    emitPanels(f, p, functions, areas, zeroB);
+    for (const [at, by] of [
+      [p.a, p.aG],
+      [p.b, p.bG],
+      [p.c, p.cG],
+      [zeroA.z, zeroA.zG],
+      [zeroB.z, zeroB.zG],
+    ] as const) {
+      f.increase(at, () => f.get(by));
+    }
+  });
+}
+
+function emitAreas(f: FunctionBuilder, p: MmaParams, isPaired: boolean): Areas {
+  const rows = f.keep("i32", f.op("i32.mul", f.get(p.m0), f.get(p.m1)));
+  const columns = f.keep("i32", f.op("i32.mul", f.get(p.n0), f.get(p.n1)));
+  const positions = f.op("i32.mul", f.op("i32.mul", f.get(p.k0), f.get(p.k1)), f.get(p.k2));
+  const k = f.keep("i32", positions);
+  const words = isPaired
+    ? f.keep("i32", f.op("i32.shr_u", f.op("i32.add", f.get(k), f.i32(1)), f.i32(1)))
+    : k;
+  const after = (start: Local<"i32">, bytes: () => I32): Local<"i32"> =>
+    f.keep("i32", f.op("i32.add", f.get(start), bytes()));
+  const rowBytes = () => f.op("i32.shl", roundUp(f, rows, 4), f.i32(2));
+  const columnBytes = () => f.op("i32.shl", roundUp(f, columns, 8), f.i32(2));
+  const rowA = f.keep("i32", f.op("i32.add", f.get(p.work), f.i32(work.tables)));
+  const rowZero = after(rowA, rowBytes);
+  const rowC = after(rowZero, rowBytes);
+  const columnB = after(rowC, rowBytes);
+  const columnZero = after(columnB, columnBytes);
+  const columnC = after(columnZero, columnBytes);
+  const tablesEnd = after(columnC, columnBytes);
+  const panelB = f.keep("i32", roundUp(f, tablesEnd, 64));
+  const panelA = after(panelB, () => f.op("i32.shl", f.get(words), f.i32(5)));
+  return {
+    ...{ rowA, rowZero, rowC, columnB, columnZero, columnC },
+    ...{ panelA, panelB, rows, columns, words },
+  };
+}
+
+/** All of A as blocks of four rows. */
+function emitPackA(
+  f: FunctionBuilder,
+  p: MmaParams,
+  { packA }: Functions,
+  areas: Areas,
+  zero: Zero,
+): void {
+  const i = f.keep("i32", f.i32(0));
+  const to = f.keep("i32", f.get(areas.panelA));
+  const at = (table: Local<"i32">): I32 =>
+    f.op("i32.add", f.get(table), f.op("i32.shl", f.get(i), f.i32(2)));
+  f.countUp(i, () => f.get(areas.rows), 4, () => {
+    f.call(packA, [
+      f.get(to),
+      f.get(p.a),
+      at(areas.rowA),
+      f.get(zero.z),
+      at(areas.rowZero),
+      f.op("i32.add", f.get(p.work), f.i32(work.recordA)),
+      f.get(areas.words),
+    ]);
+    f.increase(to, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
+  });
+}
+
+function emitPanels(
+  f: FunctionBuilder,
+  p: MmaParams,
+  functions: Functions,
+  areas: Areas,
+  zero: Zero,
+): void {
+  const i = f.local("i32");
+  const j = f.keep("i32", f.i32(0));
+  const a = f.local("i32");
+  const at = (table: Local<"i32">, entry: Local<"i32">): I32 =>
+    f.op("i32.add", f.get(table), f.op("i32.shl", f.get(entry), f.i32(2)));
+  f.countUp(j, () => f.get(areas.columns), 8, () => {
+    f.call(functions.packB, [
+      f.get(areas.panelB),
+      f.get(p.b),
+      at(areas.columnB, j),
+      f.get(zero.z),
+      at(areas.columnZero, j),
+      f.op("i32.add", f.get(p.work), f.i32(work.recordB)),
+      f.get(areas.words),
+    ]);
+    f.set(a, f.get(areas.panelA));
+    f.set(i, f.i32(0));
+    f.countUp(i, () => f.get(areas.rows), 4, () => {
+      f.call(functions.block, [
+        f.get(a),
+        f.get(areas.panelB),
+        f.get(areas.words),
+        f.get(p.c),
+        at(areas.rowC, i),
+        at(areas.columnC, j),
+        f.op("i32.sub", f.get(areas.rows), f.get(i)),
+        f.op("i32.sub", f.get(areas.columns), f.get(j)),
+        f.op("i32.and", f.get(p.mode), f.i32(mmaMode.clear)),
+      ]);
+      f.increase(a, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
+    });
+  });
+}
+
+interface PackOptions {
+  readonly lines: 4 | 8;
+  readonly value: DeviceDType;
+  readonly zero: DeviceDType | undefined;
+  readonly isPaired: boolean;
+}
+
+/** (panel, values, line offsets, zeros, zero offsets, k record, words): word w of line l goes to (w * lines + l). */
+function addPack(module: ModuleBuilder, { lines, value, zero, isPaired }: PackOptions): Callee {
+  const params = Array.from({ length: 7 }, () => "i32" as const);
+  return module.add({ params, results: [] }, (f) => {
+    const [panel, values, offsets, zeros, zeroOffsets, record, words] =
+      f.params as readonly Local<"i32">[];
+    f.if(f.op("i32.eqz", f.get(words!)), () => f.return());
+    const line = f.local("i32");
+    const to = f.local("i32");
+    const half = f.keep("i32", f.i32(0));
+    const entry = (base: Local<"i32">, table: Local<"i32">): I32 =>
+      f.op(
+        "i32.add",
+        f.get(base),
+        f.load("i32.load", f.op("i32.add", f.get(table), f.op("i32.shl", f.get(line), f.i32(2)))),
+      );
+    const centred = (): I32 => {
+      const x = loadInt(f, value, entry(values!, offsets!));
+      return zero === undefined ? x : f.op("i32.sub", x, loadInt(f, zero, entry(zeros!, zeroOffsets!)));
+    };
+    if (isPaired) {
+      // The last word of an odd number of positions has a half that nothing else writes.
+      const last = f.op("i32.mul", f.op("i32.sub", f.get(words!), f.i32(1)), f.i32(4 * lines));
+      const start = f.keep("i32", last);
+      f.op("memory.fill", f.op("i32.add", f.get(panel!), f.get(start)), f.i32(0), f.i32(4 * lines));
+    }
+    emitKLoops(f, record!, [[values!], [zeros!]], () => {
+      f.set(to, f.op("i32.add", f.get(panel!), f.get(half)));
+      f.set(line, f.i32(0));
+      f.loop((again) => {
+        if (isPaired) f.store("i32.store16", f.get(to), centred());
+        else f.store("i32.store", f.get(to), centred());
+        f.increase(to, () => f.i32(4));
+        f.increase(line, () => f.i32(1));
+        f.branchIf(again, f.op("i32.lt_s", f.get(line), f.i32(lines)));
+      });
+      if (!isPaired) f.increase(panel!, () => f.i32(4 * lines));
+      else {
+        f.set(half, f.op("i32.xor", f.get(half), f.i32(2)));
+        f.if(f.op("i32.eqz", f.get(half)), () => f.increase(panel!, () => f.i32(4 * lines)));
+      }
+    });
+  });
+}
+
+/** Integers in slots; bool counts as 0 or 1. */
+function loadInt(f: FunctionBuilder, dtype: DeviceDType, address: I32): I32 {
+  if (elementBytes[dtype] === 4) return f.load("i32.load", address);
+  if (dtype === "i8" || dtype === "i4") return f.load("i32.load8_s", address);
+  const byte = f.load("i32.load8_u", address);
+  return dtype === "bool" ? f.op("i32.ne", byte, f.i32(0)) : byte;
+}
+
+/** (a, b, words, c, row offsets, column offsets, rows, columns, clear): at most four rows and eight columns. */
+function addBlock(module: ModuleBuilder, isPaired: boolean): Callee {
+  const params = Array.from({ length: 9 }, () => "i32" as const);
+  return module.add({ params, results: [] }, (f) => {
+    const [a, b, words, c, rowC, columnC, rows, columns, clear] =
+      f.params as readonly Local<"i32">[];
+    const cells = [0, 1, 2, 3].flatMap((row) => [0, 1].map((half) => ({ row, half })));
+    const sums = cells.map(() => f.keep("v128", f.words(0)));
+    f.block((done) => {
+      f.branchIf(done, f.op("i32.eqz", f.get(words!)));
+      f.loop((again) => {
+        const halves = [0, 16].map((at) => f.keep("v128", f.load("v128.load", f.get(b!), at)));
+        const splats = [0, 4, 8, 12].map((at) =>
+          f.keep("v128", f.load("v128.load32_splat", f.get(a!), at)),
+        );
+        const multiply = isPaired ? "i32x4.dot_i16x8_s" : "i32x4.mul";
+        cells.forEach(({ row, half }, i) => {
+          const product = f.keep("v128", f.op(multiply, f.get(splats[row]!), f.get(halves[half]!)));
+          f.set(sums[i]!, f.op("i32x4.add", f.get(sums[i]!), f.get(product)));
+        });
+        f.increase(a!, () => f.i32(16));
+        f.increase(b!, () => f.i32(32));
+        f.set(words!, f.op("i32.sub", f.get(words!), f.i32(1)));
+        f.branchIf(again, f.get(words!));
+      });
+    });
+    const address = f.local("i32");
+    cells.forEach(({ row, half }, i) => {
+      f.if(f.op("i32.gt_s", f.get(rows!), f.i32(row)), () => {
+        for (let lane = 0; lane < 4; lane++) {
+          const column = 4 * half + lane;
+          f.if(f.op("i32.gt_s", f.get(columns!), f.i32(column)), () => {
+            const rowAt = f.op("i32.add", f.get(c!), f.load("i32.load", f.get(rowC!), 4 * row));
+            f.set(address, f.op("i32.add", rowAt, f.load("i32.load", f.get(columnC!), 4 * column)));
+            const sum = f.laneOp("i32x4.extract_lane", lane, f.get(sums[i]!));
+            const total = f.keep("i32", sum);
+            f.if(f.op("i32.eqz", f.get(clear!)), () =>
+              f.increase(total, () => f.load("i32.load", f.get(address))),
+            );
+            f.store("i32.store", f.get(address), f.get(total));
+          });
+        }
+      });
+    });
+  });
+}

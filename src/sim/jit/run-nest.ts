@@ -1,0 +1,21 @@
+/** Calls the kernel of a walk from the control code. */
+import * as ints from "./ints.js";
+import { nestKernel } from "./kernels.js";
+import { planNest, type Walk } from "./nest-plan.js";
+import { nestParams } from "./nest-spec.js";
+import type { Site } from "./site.js";
+
+/** A walk without positions touches nothing, not even to read ahead; one that only reduces still writes its cells. */
+export function emitWalk(site: Site, walk: Walk): void {
+  const plan = planNest(walk);
+  const { f } = site;
+  let runs = ints.one;
+  for (let axis = 0; axis < walk.axes.length; axis++) {
+    const { kind, count } = walk.axes[axis]!;
+    if (kind !== "parallel") continue;
+    runs = ints.both(f, runs, ints.isLess(f, ints.zero, count));
+  }
+  const kernel = nestKernel(plan.spec);
+  const params = nestParams(plan.spec);
+  ints.when(f, runs, () => site.call(kernel, params.map((param) => plan.argument(param))));
+}
