@@ -21,7 +21,7 @@ import { operatorOfMany, requiredInt } from "./helpers.js";
 import { exactQuotient } from "./movement.js";
 import { rmsNormalization } from "./normalization.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
-import { rotate } from "./rotary.js";
+import { rotate, rotationOf } from "./rotary.js";
 
 interface Parts {
   /** [n, s, heads, features]. */
@@ -127,11 +127,12 @@ function rotated(c: LowerContext, parts: Parts, before: Value): Parts {
   const positions =
     c.inputs[9] ??
     b.map("i32", [b.unsqueeze(before, [1]), index], (l, start, i) => l.addI(start!, i!));
-  const rotation = {
-    cos: b.gather(c.input(7), positions, 0),
-    sin: b.gather(c.input(8), positions, 0),
+  const rotation = rotationOf(b, {
+    cos: c.input(7),
+    sin: c.input(8),
+    positions,
     interleaved: c.int("rotary_interleaved", 0) !== 0,
-  };
+  });
   return {
     query: rotate(b, parts.query, rotation, 2),
     key: rotate(b, parts.key, rotation, 2),

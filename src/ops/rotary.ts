@@ -9,12 +9,35 @@ import type { LowerContext, OperatorRecord } from "./record.js";
 export interface Rotation {
   /** [n or 1, positions, rotated features / 2]. */
   readonly cos: Value;
+  /** The sines with both their signs: -sin for the first of a pair, sin for the second. */
   readonly sin: Value;
   /** Pairs are neighbours; else a feature is paired with the one half of the rotated features further on. */
   readonly interleaved: boolean;
 }
 
-/** Rotates the first features of x [n, positions, heads, features] or, heads first, [n, heads, positions, features]. */
+export interface RotationTables {
+  /** Rows of half the rotated features; without positions already one row for each. */
+  readonly cos: Value;
+  readonly sin: Value;
+  /** [n or 1, positions]. */
+  readonly positions: Value | undefined;
+  readonly interleaved: boolean;
+}
+
+/** Looks the positions up. The signs go into the table, where they are constant. */
+export function rotationOf(b: GraphBuilder, tables: RotationTables): Rotation {
+  const { cos, sin, positions, interleaved } = tables;
+  const rows = (table: Value) => (positions === undefined ? table : b.gather(table, positions, 0));
+  const pairAxis = sin.shape.length - (interleaved ? 0 : 1);
+  const negative = b.map(sin.dtype, [sin], (l, s) => l.neg(s!));
+  const signed = [negative, sin].map((x) => b.unsqueeze(x, [pairAxis]));
+  return { cos: rows(cos), sin: rows(b.concat(signed, pairAxis)), interleaved };
+}
+
+/**
+ * Rotates the first features of x [n, positions, heads, features] or, heads first, [n, heads, positions, features]:
+ * each becomes itself times the cosine plus its partner times the signed sine.
+ */
 export function rotate(
   b: GraphBuilder,
   x: Value,
@@ -22,27 +45,19 @@ export function rotate(
   headsAxis: 1 | 2,
 ): Value {
   const half = staticDim(cos.shape.at(-1)!, "it is half the number of rotated features");
-  const features = x.shape[3]!;
-  const [c, s] = [b.unsqueeze(cos, [headsAxis]), b.unsqueeze(sin, [headsAxis])];
-  const part = (start: number) =>
-    interleaved
-      ? b.sliceAxis(x, 3, start, half, 2)
-      : b.sliceAxis(x, 3, start === 0 ? 0 : half, half);
-  const pair = [part(0), part(1)];
-  const real = b.map(x.dtype, [...pair, c, s], (l, x1, x2, cosine, sine) =>
-    l.sub(l.mul(cosine!, x1!), l.mul(sine!, x2!)),
+  const pairAxis = interleaved ? 4 : 3;
+  const lead = x.shape.slice(0, 3);
+  const turning = b.sliceAxis(x, 3, 0, 2 * half);
+  const pairs = b.reshape(turning, [...lead, ...(interleaved ? [half, 2] : [2, half])]);
+  const partners = b.sliceAxis(pairs, pairAxis, 1, 2, -1);
+  const cosines = b.unsqueeze(b.unsqueeze(cos, [headsAxis]), [pairAxis]);
+  const sines = b.unsqueeze(sin, [headsAxis]);
+  const turned = b.map(x.dtype, [pairs, cosines, partners, sines], (l, own, c, partner, s) =>
+    l.add(l.mul(own!, c!), l.mul(partner!, s!)),
   );
-  const imaginary = b.map(x.dtype, [...pair, c, s], (l, x1, x2, cosine, sine) =>
-    l.add(l.mul(sine!, x1!), l.mul(cosine!, x2!)),
-  );
-  const turned = interleaved
-    ? b.reshape(b.concat([b.unsqueeze(real, [4]), b.unsqueeze(imaginary, [4])], 4), [
-        ...x.shape.slice(0, 3),
-        2 * half,
-      ])
-    : b.concat([real, imaginary], 3);
-  const rest = dimSub(features, 2 * half);
-  return rest === 0 ? turned : b.concat([turned, b.sliceAxis(x, 3, 2 * half, rest)], 3);
+  const joined = b.reshape(turned, turning.shape);
+  const rest = dimSub(x.shape[3]!, 2 * half);
+  return rest === 0 ? joined : b.concat([joined, b.sliceAxis(x, 3, 2 * half, rest)], 3);
 }
 
 /** x [n, heads, s, d] or [n, s, heads * d], rotated, in the same shape. */
@@ -65,14 +80,7 @@ function headsByCache(c: LowerContext, x: Value, { cos }: Rotation): number {
 
 /** Inputs: x, cosines, sines, positions. Without positions the cache is [n, s, d / 2]. */
 function lowerRotary(c: LowerContext): Value {
-  const positions = c.inputs[3];
-  const rows = (cache: Value) =>
-    positions === undefined ? cache : c.b.gather(cache, positions, 0);
-  return rotateTensor(c, c.input(0), {
-    cos: rows(c.input(1)),
-    sin: rows(c.input(2)),
-    interleaved: c.int("interleaved", 0) !== 0,
-  });
+  return rotateTensor(c, c.input(0), tablesOf(c, c.input(1), c.input(2), c.inputs[3]));
 }
 
 /** Inputs: x, positions [n, s] or the first one [1], cosines, sines. */
@@ -84,11 +92,12 @@ function lowerContribRotary(c: LowerContext): Value {
     given.shape.length === 2
       ? given
       : b.map("i64", [given, b.iota("i64", [1, length], 1)], (l, first, i) => l.addI(first!, i!));
-  return rotateTensor(c, x, {
-    cos: b.gather(c.input(2), positions, 0),
-    sin: b.gather(c.input(3), positions, 0),
-    interleaved: c.int("interleaved", 0) !== 0,
-  });
+  return rotateTensor(c, x, tablesOf(c, c.input(2), c.input(3), positions));
+}
+
+function tablesOf(c: LowerContext, cos: Value, sin: Value, positions: Value | undefined): Rotation {
+  const interleaved = c.int("interleaved", 0) !== 0;
+  return rotationOf(c.b, { cos, sin, positions, interleaved });
 }
 
 export const rotaryOperators: readonly OperatorRecord[] = [
