@@ -175,7 +175,7 @@ describe("dims", () => {
     expect(outputShape(imported(model, { dims: new Map([["x.0", 6]]) }))).toBe("6,3");
   });
 
-  test("that cannot stay open are bound to the inputs at hand, with the reason", () => {
+  describe("that only make sense if they are related", () => {
     const model = onnxModel({
       inputs: { x: "f32[N]", y: "f32[M]" },
       nodes: [node("Add", ["x", "y"], ["z"])],
@@ -185,18 +185,33 @@ describe("dims", () => {
       ["N", { min: 1, max: 8 }],
       ["M", { min: 1, max: 8 }],
     ]);
-    const inputShapes = new Map([
-      ["x", [4]],
-      ["y", [4]],
-    ]);
-    const { graph, notes } = importModel(model, { dims, inputShapes });
-    expect(outputShape(graph)).toBe("4");
-    expect(notes.map(({ symbol, value }) => [symbol, value])).toEqual([
-      ["N", 4],
-      ["M", 4],
-    ]);
-    expect(notes[0]!.reason).toContain("whether the shapes [N] and [M] can be broadcast");
-    expect(() => importModel(model, { dims })).toThrow(/L0203: dimension "N" cannot stay open/);
+    const shapes = (n: number, m: number) =>
+      new Map([
+        ["x", [n]],
+        ["y", [m]],
+      ]);
+
+    test("are taken to be equal where the inputs at hand are", () => {
+      const { graph } = importModel(model, { dims, inputShapes: shapes(4, 4) });
+      expect(graph.symbols).toHaveLength(1);
+      expect(outputShape(graph)).toBe(graph.symbols[0]!.name);
+    });
+
+    test("are bound to the inputs at hand otherwise, with the reason", () => {
+      const { graph, notes } = importModel(model, { dims, inputShapes: shapes(4, 1) });
+      expect(outputShape(graph)).toBe("4");
+      expect(notes.map(({ symbol, value }) => [symbol, value])).toEqual([
+        ["N", 4],
+        ["M", 1],
+      ]);
+      expect(notes[0]!.reason).toContain("whether the shapes [N] and [M] can be broadcast");
+    });
+
+    test("need a value where no input is at hand", () => {
+      expect(() => importModel(model, { dims })).toThrow(
+        /L0203: dimension "N" cannot stay open and has no value/,
+      );
+    });
   });
 
   test("of inputs are checked", () => {
