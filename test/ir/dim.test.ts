@@ -49,21 +49,34 @@ const expression: fc.Arbitrary<readonly [Dim, Plain]> = fc.letrec<{
   tree: readonly [Dim, Plain];
 }>((tie) => ({
   tree: fc.oneof(
-    { maxDepth: 5 },
+    { maxDepth: 4 },
     fc.constantFrom<readonly [Dim, Plain]>([t, (a) => a], [w, (_, b) => b]),
     fc.integer({ min: -9, max: 9 }).map((n) => [n, () => n] as const),
     fc
       .tuple(tie("tree"), tie("tree"))
-      .map(([[x, f], [y, g]]) => [dimAdd(x, y), (a, b) => f(a, b) + g(a, b)] as const),
+      .map(
+        ([[x, f], [y, g]]) => [dimAdd(x, y), (a: number, b: number) => f(a, b) + g(a, b)] as const,
+      ),
+    fc
+      .tuple(tie("tree"), tie("tree"))
+      .map(
+        ([[x, f], [y, g]]) => [dimMul(x, y), (a: number, b: number) => f(a, b) * g(a, b)] as const,
+      ),
     fc
       .tuple(tie("tree"), fc.integer({ min: -4, max: 8 }))
-      .map(([[x, f], n]) => [dimMul(x, n), (a, b) => f(a, b) * n] as const),
+      .map(([[x, f], n]) => [dimMul(x, n), (a: number, b: number) => f(a, b) * n] as const),
     fc
       .tuple(tie("tree"), fc.constantFrom(1, 2, 3, 4, 6, 32))
-      .map(([[x, f], n]) => [dimFloorDiv(x, n), (a, b) => Math.floor(f(a, b) / n)] as const),
+      .map(
+        ([[x, f], n]) =>
+          [dimFloorDiv(x, n), (a: number, b: number) => Math.floor(f(a, b) / n)] as const,
+      ),
     fc
       .tuple(tie("tree"), fc.constantFrom(2, 8, 5))
-      .map(([[x, f], n]) => [dimCeilDiv(x, n), (a, b) => Math.ceil(f(a, b) / n)] as const),
+      .map(
+        ([[x, f], n]) =>
+          [dimCeilDiv(x, n), (a: number, b: number) => Math.ceil(f(a, b) / n)] as const,
+      ),
   ),
 })).tree;
 
@@ -82,4 +95,38 @@ test("expressions mean what their arithmetic says and stay within their range", 
     }),
     { numRuns: 3000 },
   );
+});
+
+test("a division that is called exact is", () => {
+  const divisors = fc.constantFrom<readonly [Dim, Plain]>(
+    [2, () => 2],
+    [32, () => 32],
+    [t, (a) => a],
+    [w, (_, b) => b],
+    [dimMul(w, 3), (_, b) => 3 * b],
+  );
+  const extents = fc.tuple(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 32 }));
+  let exact = 0;
+  fc.assert(
+    fc.property(expression, divisors, extents, ([dim, plain], [by, plainBy], [a, units]) => {
+      for (const [dividend, f] of [
+        [dim, plain],
+        [dimMul(dim, by), (x: number, y: number) => plain(x, y) * plainBy(x, y)],
+      ] as const) {
+        const divided = dimExactDiv(dividend, by);
+        if (divided === undefined) continue;
+        exact++;
+        const value = evaluateDim(
+          divided,
+          new Map([
+            ["T", a],
+            ["W", 32 * units],
+          ]),
+        );
+        expect(value * plainBy(a, 32 * units) + 0).toBe(f(a, 32 * units) + 0);
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  expect(exact).toBeGreaterThan(500);
 });
