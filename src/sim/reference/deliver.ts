@@ -9,6 +9,7 @@ import type { InstructionStep } from "./steps.js";
 
 /** The deliveries of one instruction, on all members that run it. */
 export interface Delivered {
+  readonly name: string;
   /** What `member` writes to; `take` takes the destination slot of a member that receives it. */
   cells(member: Member, take: (to: Member) => Slot): Cells;
   /** `member` loads an element of memory. */
@@ -30,17 +31,24 @@ export function receivers(
     case undefined:
       return toSelf;
     case "multicast":
-      return multicast(machine, step, groupsAlong(machine, step, delivery.loop, company));
+      return {
+        name: `a multicast along loop ${delivery.loop}`,
+        ...multicast(machine, step, groupsAlong(machine, step, delivery.loop, company)),
+      };
     case "neighbour":
       return toNeighbour(machine, step, delivery);
     case "gather":
-      return gather(machine, step, groupsAlong(machine, step, delivery.loop, company));
+      return {
+        name: `a gather along loop ${delivery.loop}`,
+        ...gather(machine, step, groupsAlong(machine, step, delivery.loop, company)),
+      };
     default:
       return delivery satisfies never;
   }
 }
 
 const toSelf: Delivered = {
+  name: "itself",
   cells: (member, take) => take(member).cells,
   witness() {},
   publish: (ring) => publish(ring),
@@ -81,7 +89,7 @@ function multicast(
   machine: Machine,
   step: InstructionStep,
   groups: Map<Member, readonly Member[]>,
-): Delivered {
+): Omit<Delivered, "name"> {
   const logs = new Map([...groups.keys()].map((member) => [member, [] as number[]]));
   return {
     cells(member, take) {
@@ -119,6 +127,7 @@ function toNeighbour(
 ): Delivered {
   return {
     ...toSelf,
+    name: `a push by ${delivery.by} along ${delivery.axis}`,
     cells(member, take) {
       const to = neighbourOf(delivery, member, members, grid);
       if (to !== undefined) return take(to).cells;
@@ -138,7 +147,7 @@ function gather(
   machine: Machine,
   step: InstructionStep,
   groups: Map<Member, readonly Member[]>,
-): Delivered {
+): Omit<Delivered, "name"> {
   const writers = new Map<Member, Map<number, Member>>();
   const publishers = new Map<Ring, number>();
   const sizes = new Map<Ring, number>();

@@ -232,7 +232,7 @@ function taken(hand: Hand, operand: SlotDest, to: Member): Slot {
     order.learn(hand.access.actor, slot.publishedAt);
     return slot;
   }
-  const slot = tailSlot(ring, hand.step.engine);
+  const slot = tailSlot(ring, hand.step.engine, hand.delivered.name);
   order.learn(hand.access.actor, slot.freedAt);
   if (isPublished) once(hand.publishes, ring, slot, "published");
   return slot;

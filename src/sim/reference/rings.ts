@@ -20,6 +20,8 @@ export interface Ring {
   readonly popped: number[];
   /** The slot at the tail was written to since the last publish. */
   isOpen: boolean;
+  /** How its slots come from the producer: always in the same way, or several members would produce. */
+  delivery: string | undefined;
 }
 
 export interface Slot {
@@ -38,7 +40,7 @@ export function createRing(queue: Queue, newClock: () => Clock): Ring {
     freedAt: newClock(),
   }));
   const popped = queue.consumers.map(() => 0);
-  return { queue, slots, published: 0, popped, isOpen: false };
+  return { queue, slots, published: 0, popped, isOpen: false, delivery: undefined };
 }
 
 /** Accumulators are written by the tensor engine and read by the vector engine; nothing else is. */
@@ -75,8 +77,12 @@ export function updatedSlot(ring: Ring, engine: EngineRef): Slot {
 }
 
 /** The free slot at the tail. It is empty when the first instruction since the last publish comes to it. */
-export function tailSlot(ring: Ring, engine: EngineRef): Slot {
+export function tailSlot(ring: Ring, engine: EngineRef, delivery = "itself"): Slot {
   const { queue, published, popped } = ring;
+  ring.delivery ??= delivery;
+  if (ring.delivery !== delivery) {
+    undefinedBehaviour(`queue ${queue.name} is filled by ${ring.delivery} and by ${delivery}`);
+  }
   if (!sameEngine(queue.producer, engine)) {
     undefinedBehaviour(`queue ${queue.name} is not filled by ${engineText(engine)}`);
   }
@@ -99,9 +105,10 @@ export function pop(ring: Ring, engine: EngineRef): void {
   ring.popped[consumerNumber(ring, engine)]!++;
 }
 
-/** At the end of a program every published slot has been popped by everyone. */
+/** At the end of a program every slot has been published, and popped by everyone. */
 export function checkDrained(ring: Ring): void {
   const { queue, published, popped } = ring;
+  if (ring.isOpen) undefinedBehaviour(`queue ${queue.name} ends with a slot never published`);
   popped.forEach((count, i) => {
     if (count === published) return;
     const consumer = engineText(queue.consumers[i]!);

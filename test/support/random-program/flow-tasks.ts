@@ -38,7 +38,7 @@ import {
   type Axis,
   type Tile,
 } from "./tiles.js";
-import { instruction, randomLoad, randomStore } from "./transfers.js";
+import { instruction, randomLoad, randomMulticast, randomStore } from "./transfers.js";
 import { parallelVec } from "./vec-task.js";
 
 type Vec = VecBody<SlotSource, SlotDest, Condition>;
@@ -108,9 +108,10 @@ export function concatTask(context: Context): Nodes {
     offset: tile.offset + from * tile.strides[0]!,
   });
   const [first, second] = [part(head, 0), part(tail, head)];
+  const delivery = randomMulticast(context, tile) ?? null;
   return [
-    ...randomLoad(context, { tile: first, channel, dest: destOf(first, never) }),
-    ...randomLoad(context, { tile: second, channel, dest: destOf(second, always) }),
+    ...randomLoad(context, { tile: first, channel, dest: destOf(first, never), delivery }),
+    ...randomLoad(context, { tile: second, channel, dest: destOf(second, always), delivery }),
     ...parallelVec(context, [whole, ...rest], [{ tile, pop: always }]),
   ];
 }
@@ -146,20 +147,14 @@ export function stateTask(context: Context): Nodes {
   const channel = random.int(0, 1);
   const state = addTile(context, randomLayout(context, axes), {
     dtype: random.chance(0.5) ? "f32" : random.pick(allTypes),
-    depth: isRing ? random.int(3, 4) : random.int(1, 2),
+    depth: isRing ? random.int(2, 3) : random.int(1, 2),
     producer: vector,
     consumers: [vector],
   });
   const initial = stateVec(context, axes, { into: state, dest: destOf(state, always) });
-  const loop = temporalLoop(context, {}, (trip) => {
-    const inEdge = { loop: trip.head.id, negated: true } as const;
-    const source = sourceOf(
-      state,
-      isRing ? { kind: "all", terms: [{ ...inEdge, edge: "first" }] } : never,
-    );
-    const dest = isRing
-      ? destOf(state, { kind: "all", terms: [{ ...inEdge, edge: "last" }] })
-      : updateOf(state);
+  const loop = temporalLoop(context, {}, () => {
+    const source = sourceOf(state, isRing ? always : never);
+    const dest = isRing ? destOf(state, always) : updateOf(state);
     return stateVec(context, axes, { into: state, dest, source });
   });
   const result = addTile(context, randomLayout(context, axes), {
@@ -429,4 +424,49 @@ function roundTrip(context: Context): RoundTrip {
       role: 0,
     },
   };
+}
+
+/** Slots published in all trips but the first, and popped in all but the last: one before and one behind the loops. */
+export function laggingTask(context: Context): Nodes {
+  const { random } = context;
+  const axes = randomAxes(context, 2);
+  const trips = random.int(2, 4);
+  const channel = random.int(0, 3);
+  const tile = addTile(context, randomLayout(context, axes), {
+    dtype: random.pick(allTypes),
+    depth: trips,
+    producer: loadEngine(channel),
+    consumers: [vector],
+  });
+  const delivery = randomMulticast(context, tile) ?? null;
+  const load = (publish: Condition): Nodes =>
+    randomLoad(context, { tile, channel, dest: destOf(tile, publish), delivery });
+  const read = (pop: Condition): Nodes => parallelVec(context, axes, [{ tile, pop }]);
+  return [
+    ...load(always),
+    around(context, fixedLoop(context, trips), ({ head }) => load(not(head.id, "first"))),
+    around(context, fixedLoop(context, trips), ({ head }) => read(not(head.id, "last"))),
+    ...read(always),
+  ];
+}
+
+function not(loop: number, edge: "first" | "last"): Condition {
+  return { kind: "all", terms: [{ loop, edge, negated: true }] };
+}
+
+function fixedLoop(context: Context, trips: number): LoopInfo {
+  const id = context.ids.loop++;
+  const step = context.random.int(1, 2);
+  const end = trips * step;
+  const head: LoopInfo["head"] = {
+    id,
+    name: `t${id}`,
+    over: "time",
+    start: constantAffine(0),
+    total: [constantAffine(end)],
+    minTotal: end,
+    maxTotal: end,
+    step,
+  };
+  return { head, isUniform: true };
 }

@@ -49,10 +49,14 @@ export function randomLanes(context: Context, options: LaneOptions): LaneProgram
   if (random.chance(0.2)) lanes.push(builder.source("scalar", addScalar(context, -9, 9), "i32"));
   lanes.push(l.constF(random.pick([0.5, -1, 3, 1e-3])), l.constI(random.int(-9, 9)));
 
+  const used = new Set<Lane>();
+  // What nobody has read yet more often, so that inputs matter and programs are deep.
   const pick = (type: RegisterType): Lane => {
     const fitting = lanes.filter((lane) => lane.type === type);
-    // Late registers more often, so that programs are deep.
-    return random.chance(0.5) ? fitting.at(-1)! : random.pick(fitting);
+    const unread = fitting.filter((lane) => !used.has(lane));
+    const lane = random.pick(unread.length > 0 && random.chance(0.7) ? unread : fitting);
+    used.add(lane);
+    return lane;
   };
   const mask = (): Lane =>
     masks.length > 0 && random.chance(0.7) ? random.pick(masks) : l.lt(pick("f32"), pick("f32"));

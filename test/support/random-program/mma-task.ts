@@ -1,6 +1,7 @@
 /** Random matrix products: all forms of axes, windows, zero points, segments over one or two loops. */
 import {
   staticCount,
+  tileLimits,
   type Affine,
   type Count,
   type MmaAxis,
@@ -175,7 +176,9 @@ function operand(
   nodes: Nodes,
 ): LoadedOperand {
   const { random } = context;
-  const present = [...outer, ...k].filter(() => random.chance(0.93));
+  const present = [...outer, ...k]
+    .filter(() => random.chance(0.93))
+    .slice(0, tileLimits.transferAxes);
   const slides = present.find((axis) => outer.includes(axis));
   const kernel = present.find((axis) => k.includes(axis) && axis.count.value.terms.length === 0);
   const window =

@@ -32,14 +32,16 @@ export function withStages(context: Context, loop: LoopNode): LoopNode {
   const late = new Map<number, number>();
   parts.forEach((part, i) => {
     for (const each of part) {
-      for (const { queue } of destsOf(each)) producers.set(queue, stages[i]!);
+      for (const { queue, update } of destsOf(each)) {
+        if (!update) producers.set(queue, stages[i]!);
+      }
       for (const { queue } of sourcesOf(each)) {
         const from = producers.get(queue);
         if (from !== undefined) late.set(queue, Math.max(late.get(queue) ?? 0, stages[i]! - from));
       }
     }
   });
-  for (const [queue, by] of late) if (by > 0) deepen(context, queue, by);
+  for (const [queue, by] of late) deepen(context, queue, by * context.queues[queue]!.depth);
   const body = loop.body.map((node, i) => staged(node, loop.head.id, stages[i]!));
   return { ...loop, body };
 }

@@ -45,7 +45,8 @@ export interface LoadOptions {
   readonly tile: Tile;
   readonly channel: number;
   readonly dest?: SlotDest;
-  readonly delivery?: Delivery;
+  /** Absent: the member itself, or perhaps a multicast; null: the member itself. */
+  readonly delivery?: Delivery | null;
   readonly isPlain?: boolean;
 }
 
@@ -53,20 +54,30 @@ export interface LoadOptions {
 export function randomLoad(context: Context, options: LoadOptions): Nodes {
   const { random } = context;
   const { tile, channel } = options;
-  const multicast = options.delivery === undefined ? randomMulticast(context, tile) : undefined;
-  const delivery = options.delivery ?? multicast;
+  const delivery =
+    options.delivery === undefined ? randomMulticast(context, tile) : options.delivery;
+  const multicast = delivery?.kind === "multicast" ? delivery : undefined;
   const loops = context.loops.filter(({ head }) => head.id !== multicast?.loop);
   const isPlain = options.isPlain === true;
   const dimensions = tile.axes.map((axis) => randomDimension(context, axis, loops, isPlain));
   const before: Nodes = [];
   const indexAxis =
-    isPlain || tile.axes.length === 0 || !random.chance(0.15) ? undefined : random.int(0, tile.axes.length - 1);
+    isPlain || tile.axes.length === 0 || !random.chance(0.15)
+      ? undefined
+      : random.int(0, tile.axes.length - 1);
   let index: IndexOperand<SlotSource> | undefined;
   if (indexAxis !== undefined) {
     dimensions[indexAxis] = { size: random.int(1, 9), indexed: true };
     index = indexOperand(
       context,
-      { tile, axis: indexAxis, loops, engine: loadEngine(channel), before },
+      {
+        tile,
+        axis: indexAxis,
+        loops,
+        engine: loadEngine(channel),
+        before,
+        ...(multicast && { multicast }),
+      },
       dimensions[indexAxis]!.size,
     );
   }
@@ -93,7 +104,7 @@ export function randomLoad(context: Context, options: LoadOptions): Nodes {
 }
 
 /** One load for all members along a spatial loop, where they all make the same trips. */
-function randomMulticast(
+export function randomMulticast(
   context: Context,
   tile: Tile,
 ): Extract<Delivery, { readonly kind: "multicast" }> | undefined {
@@ -223,6 +234,8 @@ interface IndexOptions {
   readonly engine: ReturnType<typeof loadEngine>;
   /** Where the load of the index goes. */
   readonly before: Nodes;
+  /** The members that get the data of one need one index. */
+  readonly multicast?: Delivery;
 }
 
 function indexOperand(
@@ -231,7 +244,7 @@ function indexOperand(
   size: number,
 ): IndexOperand<SlotSource> {
   const { random } = context;
-  const { tile, axis, loops, engine, before } = options;
+  const { tile, axis, loops, engine, before, multicast } = options;
   const axes = tile.axes.filter((_, i) => i === axis || random.chance(0.25));
   const channel = random.int(0, 3);
   const slot = addTile(context, randomLayout(context, axes), {
@@ -252,7 +265,14 @@ function indexOperand(
   const memory = { binding, offset: walk.offset };
   before.push(
     instruction(
-      { op: "load", axes: walk.axes, memory, dest: destOf(slot, always), fill: 0 },
+      {
+        op: "load",
+        axes: walk.axes,
+        memory,
+        dest: destOf(slot, always),
+        fill: 0,
+        ...(multicast && { delivery: multicast }),
+      },
       channel,
     ),
   );

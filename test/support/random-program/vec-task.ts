@@ -68,7 +68,7 @@ export interface Space {
 export function vecTask(context: Context): Nodes {
   const { random } = context;
   const parallel = random.chance(0.1) ? [] : randomAxes(context, 4);
-  const kind = random.pick(["none", "reduce", "reduce", "scan"] as const);
+  const kind = random.pick(["none", "reduce", "reduce", "scan", "scan"] as const);
   if (kind === "none") {
     const space: Space = { parallel, inner: [], kind: "reduce", chunks: [] };
     const { nodes, after } = vecIn(context, space);
@@ -169,7 +169,7 @@ function randomInput(context: Context, axes: readonly Axis[], loads: Nodes): Inp
   const dtype = random.chance(0.4) ? "f32" : random.pick(allTypes);
   const channel = random.int(0, 3);
   const options = { dtype, producer: loadEngine(channel), consumers: [vector] };
-  if (random.chance(0.1)) {
+  if (random.chance(0.15)) {
     const tableSize = random.int(1, 8);
     const axis: Axis = { count: staticCount(tableSize), isUniform: true };
     const tile = addTile(
@@ -348,7 +348,7 @@ function keptCarry(
 ): Carried {
   const { random } = context;
   const all = [...space.parallel, ...space.inner];
-  const dtype = random.chance(0.7) ? type : reducedType(context, type, false);
+  const dtype = random.chance(0.4) ? type : reducedType(context, type, false);
   const channel = random.int(0, 1);
   const tile = addTile(context, randomLayout(context, space.parallel), {
     dtype,
