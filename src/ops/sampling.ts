@@ -1,22 +1,18 @@
 /**
- * Sampling an image at computed positions: GridSample, AffineGrid and deformable convolution. The image is
- * laid out as rows of channels; a position becomes a row number, and the neighbours' rows are gathered and
- * weighted. Regular grids are `resize.ts`.
+ * Sampling an image at computed positions: GridSample and AffineGrid. The image is laid out as rows of
+ * channels; a position becomes a row number, and the neighbours' rows are gathered and weighted. Deformable
+ * convolution, in `deform-conv.ts`, does the same. Regular grids are `resize.ts`.
  */
 import type { Lane, LaneBuilder } from "../ir/builder.js";
-import { type Dim, dimMul, dimProduct, staticDim, staticShape } from "../ir/dim.js";
+import { type Dim, dimMul, dimProduct } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
-import { addBias } from "./convolution.js";
 import { dimValue } from "./gather.js";
 import { computeType, operator, range } from "./helpers.js";
-import { exactQuotient } from "./movement.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
-import { spatialAxes } from "./spatial.js";
 
 export const samplingOperators: readonly OperatorRecord[] = [
   operator("GridSample", 16, gridSample),
   operator("AffineGrid", 20, affineGrid),
-  operator("DeformConv", 19, deformConv),
 ];
 
 type Padding = "zeros" | "border" | "reflection";
@@ -55,7 +51,7 @@ function foldInside(l: LaneBuilder, x: Lane, extent: Lane, edges: Edges): Lane {
 }
 
 /** One tap along each axis: float positions (whole numbers) and weights, of one shape. */
-interface SampleTap {
+export interface SampleTap {
   readonly position: Value;
   readonly weight: Value;
 }
@@ -64,7 +60,7 @@ interface SampleTap {
  * The weighted sum over all combinations of taps. `rows` is [batch * extents.., channels], `row` the number of
  * the batch's first row, `taps` the taps of each axis. The result is [positions.., channels].
  */
-function sampleRows(
+export function sampleRows(
   c: LowerContext,
   rows: Value,
   row: Value,
@@ -116,7 +112,7 @@ function pairs(lanes: readonly Lane[]): (readonly [Lane, Lane])[] {
 }
 
 /** [n, channels, spatial..] as rows of channels. */
-function rowsOf(c: LowerContext, x: Value): Value {
+export function rowsOf(c: LowerContext, x: Value): Value {
   const [n, channels, ...spatial] = x.shape;
   const last = c.b.transpose(x, [0, ...range(2, x.shape.length), 1]);
   return c.b.reshape(last, [dimMul(n!, dimProduct(spatial)), channels!]);
@@ -231,111 +227,4 @@ function affineGrid(c: LowerContext): Value {
     order: "k",
   });
   return c.b.cast(grid, theta.dtype);
-}
-
-/**
- * Each tap of the kernel reads the image where its offset says. The samples, [n, group.., taps, positions..,
- * channels], are then contracted like the window of an ordinary convolution.
- */
-function deformConv(c: LowerContext): Value {
-  const [x, kernel, offset] = [c.input(0), c.input(1), c.input(2)];
-  const dtype = computeType(x.dtype);
-  const group = c.int("group", 1);
-  const offsetGroup = c.int("offset_group", 1);
-  const sizes = staticShape(kernel.shape.slice(2), "it is the extent of a kernel");
-  const extents = x.shape.slice(2);
-  const axes = spatialAxes(c, extents, sizes);
-  const rank = axes.length;
-  const [n, channels] = x.shape;
-  const positions = offset.shape.slice(2);
-  const taps = sizes.reduce((product, size) => product * size, 1);
-  const reason = "it is a number of channels of a deformable convolution";
-  const perOffset = staticDim(channels!, reason) / offsetGroup;
-  const split = c.b.reshape(x, [dimMul(n!, offsetGroup), perOffset, ...extents]);
-  const rows = c.b.cast(rowsOf(c, split), dtype);
-  const sampleShape: Dim[] = [n!, offsetGroup, taps, ...positions];
-  const offsets = c.b.reshape(c.b.cast(offset, dtype), [n!, offsetGroup, taps, rank, ...positions]);
-  const samples = axes.map((axis, i) => {
-    const inner = sizes.slice(i + 1).reduce((product, size) => product * size, 1);
-    const only = (at: number): Dim[] => sampleShape.map((dim, j) => (j === at ? dim : 1));
-    const moved = c.b.squeeze(c.b.sliceAxis(offsets, 3, i, 1), [3]);
-    return c.b.map(
-      dtype,
-      [moved, c.b.iota("i32", only(2), 2), c.b.iota("i32", only(3 + i), 3 + i)],
-      (l, by, tap, position) => {
-        const k = l.remI(l.divI(tap!, l.constI(inner)), l.constI(axis.size));
-        const start = l.subI(l.mulI(position!, l.constI(axis.stride)), l.constI(axis.low));
-        return l.add(l.toF(l.addI(start, l.mulI(k, l.constI(axis.dilation)))), by!);
-      },
-    );
-  });
-  const linear = samples.map((at) =>
-    [0, 1].map(
-      (step): SampleTap => ({
-        position: c.b.map(dtype, [at], (l, p) => l.add(l.floor(p!), l.constF(step))),
-        weight: c.b.map(dtype, [at], (l, p) => {
-          const part = l.sub(p!, l.floor(p!));
-          return step === 1 ? part : l.sub(l.constF(1), part);
-        }),
-      }),
-    ),
-  );
-  const image = c.b.map(
-    "i32",
-    [
-      c.b.iota(
-        "i32",
-        sampleShape.map((dim, j) => (j === 0 ? dim : 1)),
-        0,
-      ),
-      c.b.iota(
-        "i32",
-        sampleShape.map((dim, j) => (j === 1 ? dim : 1)),
-        1,
-      ),
-      dimValue(c, dimProduct(extents)),
-    ],
-    (l, batch, part, size) => l.mulI(l.addI(l.mulI(batch!, l.constI(offsetGroup)), part!), size!),
-  );
-  const sampled = sampleRows(c, rows, image, extents, linear);
-  const masked =
-    c.inputs[4] === undefined ? sampled : applyMask(c, sampled, c.input(4), sampleShape);
-  return addBias(c, contractSamples(c, masked, kernel, { group, positions, taps }), c.inputs[3]);
-}
-
-function applyMask(c: LowerContext, x: Value, mask: Value, shape: readonly Dim[]): Value {
-  const placed = c.b.reshape(mask, [...shape, 1]);
-  return c.b.map(x.dtype, [x, placed], (l, v, m) => l.mul(v!, m!));
-}
-
-/** [n, offset group, taps, positions.., channels] with [outputs, channels / group, taps..]. */
-function contractSamples(
-  c: LowerContext,
-  samples: Value,
-  kernel: Value,
-  { group, positions, taps }: { group: number; positions: readonly Dim[]; taps: number },
-): Value {
-  const [n, offsetGroup] = samples.shape;
-  const rank = samples.shape.length;
-  const [outputs, channels] = kernel.shape;
-  const spatial = range(3, rank - 1);
-  const leading = c.b.transpose(samples, [0, 1, rank - 1, 2, ...spatial]);
-  const all = dimMul(offsetGroup!, samples.shape.at(-1)!);
-  const perGroup = exactQuotient(c, all, group, () => "the channels do not divide into groups");
-  const grouped = c.b.reshape(leading, [n!, group, perGroup, taps, ...positions]);
-  const perOutput = exactQuotient(
-    c,
-    outputs!,
-    group,
-    () => "the kernels do not divide into groups",
-  );
-  const weights = c.b.reshape(kernel, [group, perOutput, channels!, taps]);
-  const axes = "dhw".slice(3 - positions.length);
-  const sum = c.b.contract(grouped, weights, {
-    a: `ngck${axes}`,
-    b: "gock",
-    out: `ngo${axes}`,
-    order: "ck",
-  });
-  return c.b.reshape(sum, [n!, outputs!, ...positions]);
 }

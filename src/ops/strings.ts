@@ -1,10 +1,13 @@
-/** Operators on strings, and the ones of ai.onnx.ml that map between strings and numbers. On the host. */
+/**
+ * Operators on strings and encoded bytes, and the ones of ai.onnx.ml that map between strings and numbers.
+ * All on the host.
+ */
 import type { Tensor } from "../numerics/tensor.js";
 import type { DType } from "../numerics/dtype.js";
 import { evaluateBroadcast } from "./broadcast.js";
 import { operator, range } from "./helpers.js";
 import { hostOperator, int64Tensor, numbersOf, stringTensor, tensorOf } from "./host.js";
-import type { EvaluateContext, NodeContext, OperatorRecord } from "./record.js";
+import { Decline, type EvaluateContext, type NodeContext, type OperatorRecord } from "./record.js";
 
 export const stringOperators: readonly OperatorRecord[] = [
   hostOperator("StringNormalizer", { since: 10 }, normalizeStrings),
@@ -22,6 +25,9 @@ export const stringOperators: readonly OperatorRecord[] = [
     (c) => [{ dtype: "bool", shape: c.input(0).shape }],
   ),
   hostOperator("TfIdfVectorizer", { since: 9 }, vectorize),
+  operator("ImageDecoder", { since: 20, note: "refused: decode images before" }, () => {
+    throw new Decline("image files are to be decoded before they are given to the model");
+  }),
   hostOperator("LabelEncoder", { domain: "ai.onnx.ml", since: 1 }, encodeLabels),
   operator("Binarizer", { domain: "ai.onnx.ml", since: 1 }, (c) => {
     const threshold = c.float("threshold", 0);

@@ -27,6 +27,7 @@ import { paddingOperators } from "./padding.js";
 import { resizeOperators } from "./resize.js";
 import { samplingOperators } from "./sampling.js";
 import { contractionOperators } from "./contraction.js";
+import { deformConvOperators } from "./deform-conv.js";
 import { einsumOperators } from "./einsum.js";
 import { convolutionOperators } from "./convolution.js";
 import { convTransposeOperators } from "./conv-transpose.js";
@@ -41,6 +42,8 @@ import { randomOperators } from "./random.js";
 import { signalOperators } from "./signal.js";
 import { lossOperators } from "./losses.js";
 import { matrixOperators } from "./matrices.js";
+import { trainingOperators } from "./training.js";
+import { contribAliasOperators } from "./contrib-aliases.js";
 import { softmaxOperators } from "./softmax.js";
 
 export const operators: readonly OperatorRecord[] = [
@@ -70,6 +73,7 @@ export const operators: readonly OperatorRecord[] = [
   ...paddingOperators,
   ...resizeOperators,
   ...samplingOperators,
+  ...deformConvOperators,
   ...contractionOperators,
   ...einsumOperators,
   ...convolutionOperators,
@@ -85,6 +89,8 @@ export const operators: readonly OperatorRecord[] = [
   ...signalOperators,
   ...lossOperators,
   ...matrixOperators,
+  ...trainingOperators,
+  ...contribAliasOperators,
 ];
 
 /** Records of each `domain:name`, none of whose version ranges overlap. */
