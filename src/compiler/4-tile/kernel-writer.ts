@@ -216,14 +216,17 @@ export interface Access {
 }
 
 export function makeAccess(storage: Storage, map: IndexMap): Access {
-  const dims = map.expressions.map(
-    (e, i): AccessDim => ({
+  const dims = map.expressions.map((e, i): AccessDim => {
+    const origin = dimAdd(e.origin, storage.origins?.[i] ?? 0);
+    // A start that is known only at run time is kept inside by a clip, so that no scalar can lead outside.
+    const limit = e.limit ?? (typeof origin === "number" ? undefined : storage.extents[i]!);
+    return {
       stride: storage.strides[i]!,
-      origin: e.origin,
+      origin,
       terms: e.terms.filter((t) => t.coefficient !== 0),
-      ...(e.limit === undefined ? {} : { limit: e.limit }),
-    }),
-  );
+      ...(limit === undefined ? {} : { limit }),
+    };
+  });
   return { storage, dims, fill: map.fill ?? 0 };
 }
 
