@@ -90,7 +90,7 @@ function splitAtSpaces(text: string, limit: number): readonly string[] {
 }
 
 function splitAt(text: string, delimiter: string, limit: number): readonly string[] {
-  const parts = text.split(delimiter);
+  const parts = text === "" ? [] : text.split(delimiter);
   if (parts.length <= limit) return parts;
   return [...parts.slice(0, limit), parts.slice(limit).join(delimiter)];
 }
