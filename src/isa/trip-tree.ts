@@ -226,7 +226,10 @@ function effectOfLoop<E>(loop: TripLoop<E>, known: Known, algebra: Algebra<E>): 
   const effects = loop.cases.map((one) => effectOfCase(loop, one, known, algebra));
   return algebra.either(effects, {
     path: loop.path,
-    what: `how often loop ${loop.head.name} runs`,
+    what:
+      loop.head.over === "time"
+        ? `how often loop ${loop.head.name} runs`
+        : `which trip of loop ${loop.head.name} a member has`,
   });
 }
 

@@ -128,7 +128,7 @@ function algebra(queue: Queue): Algebra<Level> {
       let merged = first!;
       for (const level of others) {
         if (level.net !== merged.net && level.problem === undefined && !merged.problem) {
-          const reason = `queue ${queue.name} gains ${merged.net} or ${level.net} slots, depending on ${why.what}`;
+          const reason = `the level of queue ${queue.name} changes by ${merged.net} or ${level.net}, depending on ${why.what}`;
           return { ...merged, problem: { path: why.path, reason } };
         }
         merged = {

@@ -1,0 +1,21 @@
+# memory in binding x may reach elements 0 to 258 of 256
+program hostile
+grid 1 x 1
+scalars 0
+binding x f32 256 read
+binding y f32 256 write
+binding i i32 4 read
+binding m f32 256 shared
+queue qX l1 f32 16 depth 2 at 0 from load.0 -> vector
+queue qY l1 f32 16 depth 2 at 1024 from vector -> store.0
+queue acc accumulator f32 16 depth 1 at 0 from tensor -> vector
+queue qW l1 f32 16 depth 2 at 2048 from load.1 -> tensor
+queue qI l1 i32 4 depth 1 at 4096 from load.1 -> load.0
+queue tok l1 f32 0 depth 1 at 0 from store.0 -> load.0
+role r
+
+ld.1 qI.pub <- i[0] (4: 1 -> 1) as r
+gather.0 qX.pub <- x[0] (4: 4 -> 4) (3: 1 -> 1) at qI.pop (1, 0) axis 0 in 65 as r
+vec (parallel 16) in qX.pop (1) lanes { r0:f32 = input 0 -> r0 } out qY.pub (1) as r
+st.0 qY.pop -> y[0] (16: 1 -> 1) as r
+halt
