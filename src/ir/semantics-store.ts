@@ -47,7 +47,7 @@ export function executeStore(
 
 /**
  * (what memory holds, what arrives) -> what memory will hold. Floats of every type combine in fp32, integers and
- * bool in int32.
+ * bool in int32; the result alone is rounded to the binding's type.
  */
 function combiner(
   combine: "add" | "mul" | "min" | "max",

@@ -101,10 +101,11 @@ export function offsetAt(position: readonly number[], strides: readonly number[]
 /**
  * A value between memory and a slot of another type. Between two floats and between two integers the slot's or the
  * binding's own rounding says it all; an integer becomes the nearest fp32 number, a float an int32 toward
- * zero, saturating (NaN: 0), both like the lane operations toF and toI. bool counts as 0 or 1.
+ * zero, saturating (NaN: 0), both like the lane operations toF and toI. A bool is 0 or 1: 1 for what is not 0.
  */
 export function transferValue(value: number, from: DeviceDType, to: DeviceDType): number {
-  if (isFloat(from) === isFloat(to) || to === "bool") return value;
+  if (to === "bool") return value === 0 ? 0 : 1;
+  if (isFloat(from) === isFloat(to)) return value;
   return isFloat(to) ? Math.fround(value) : floatToInt(value);
 }
 
