@@ -129,6 +129,29 @@ const multiHeads: readonly OperatorCase[] = [
   multiHead("causal", [f32([2, 4, 24]), f32([2, 4, 24], 2), f32([2, 4, 24], 3)], {
     attributes: { unidirectional: 1 },
   }),
+  multiHead("padding mask by query", [...packed, undefined, numbers("i32", [2, 4, 6], [0, 1], 3)]),
+  multiHead("keys and values with their heads first", [
+    packed[0],
+    f32([2, 3, 6, 8], 2),
+    f32([2, 3, 6, 8], 3),
+  ]),
+  multiHead(
+    "causal with past, bias and scale",
+    [
+      f32([2, 4, 24]),
+      f32([2, 4, 24], 2),
+      f32([2, 4, 24], 3),
+      f32([72], 4),
+      undefined,
+      undefined,
+      f32([2, 3, 5, 8], 5),
+      f32([2, 3, 5, 8], 6),
+    ],
+    {
+      attributes: { unidirectional: 1, scale: { float: 0.2 } },
+      outputs: ["f32", "f32", "f32"],
+    },
+  ),
   multiHead(
     "past and present",
     [...packed, undefined, undefined, undefined, f32([2, 3, 5, 8], 4), f32([2, 3, 5, 8], 5)],
@@ -166,15 +189,21 @@ interface GroupQuery {
   readonly attributes?: OperatorCase["attributes"];
   readonly rotary?: boolean;
   readonly packed?: boolean;
+  /** Positions, bias of scores, score of the sink. */
+  readonly more?: readonly (Tensor | undefined)[];
 }
 
 const features = 16;
 
 function groupQuery({ about, length, past, ...rest }: GroupQuery): OperatorCase {
   const { room = Math.max(...past), attributes = {}, rotary: turn, packed: joined } = rest;
+  const more = rest.more ?? [];
   const batch = past.length;
   const apart = [4, 2, 2].map((heads, i) => f32([batch, length, heads * features], i + 1));
-  const tables = turn === true ? [f32([16, features / 2], 6), f32([16, features / 2], 7)] : [];
+  const tables =
+    turn === true
+      ? [f32([16, features / 2], 6), f32([16, features / 2], 7)]
+      : [undefined, undefined];
   const totals = past.map((before) => before + length);
   return {
     op: "com.microsoft::GroupQueryAttention",
@@ -191,6 +220,7 @@ function groupQuery({ about, length, past, ...rest }: GroupQuery): OperatorCase 
       ),
       tensorOf("i32", [], [Math.max(...totals)]),
       ...tables,
+      ...more,
     ],
     constant: [6],
     outputs: ["f32", "f32", "f32"],
@@ -247,6 +277,27 @@ const groupQueries: readonly OperatorCase[] = [
     past: [0],
     attributes: { softcap: { float: 1.5 }, scale: { float: 0.2 } },
   }),
+  groupQuery({
+    about: "chunk of a prompt, interleaved, local window",
+    length: 3,
+    past: [5],
+    rotary: true,
+    attributes: { rotary_interleaved: 1, local_window_size: 4 },
+  }),
+  groupQuery({
+    about: "positions given",
+    length: 3,
+    past: [5],
+    rotary: true,
+    more: [tensorOf("i64", [1, 3], [4, 5, 9])],
+  }),
+  groupQuery({
+    about: "bias of scores",
+    length: 5,
+    past: [0],
+    more: [undefined, f32([1, 4, 5, 5], 8)],
+  }),
+  groupQuery({ about: "sink", length: 5, past: [0], more: [undefined, undefined, f32([4], 8)] }),
   groupQuery({ about: "smooth softmax", length: 4, past: [0], attributes: { smooth_softmax: 1 } }),
 ];
 

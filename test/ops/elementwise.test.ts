@@ -257,6 +257,17 @@ const softmaxes: readonly OperatorCase[] = ["Softmax", "LogSoftmax", "Hardmax"].
   },
 ]);
 
+const byType: readonly OperatorCase[] = (["f16", "f64"] as const).flatMap((dtype) => [
+  { op: "Softmax", about: dtype, inputs: [numbers(dtype, [3, 40], [-3, 3])] },
+  { op: "Tanh", about: dtype, inputs: [numbers(dtype, [3, 40], [-3, 3])] },
+  { op: "Exp", about: dtype, inputs: [numbers(dtype, [3, 40], [-3, 3])] },
+  {
+    op: "LayerNormalization",
+    about: dtype,
+    inputs: [1, 2, 3].map((seed) => numbers(dtype, seed === 1 ? [3, 40] : [40], [0.5, 2], seed)),
+  },
+]);
+
 const castTypes = ["f32", "f64", "f16", "i64", "i32", "i8", "u8", "bool"] as const;
 const onnxNumbers = { f32: 1, f64: 11, f16: 10, i64: 7, i32: 6, i8: 3, u8: 2, bool: 9 };
 
@@ -281,6 +292,7 @@ describe.each(
     "other operators": mixed,
     activations,
     softmaxes,
+    "f16 and f64": byType,
     casts,
   }),
 )("%s", (_, cases) => {

@@ -311,6 +311,45 @@ const functions: readonly OperatorCase[] = [
 const bytes = (shape: readonly number[], seed = 1) => numbers("u8", shape, [0, 255], seed);
 
 const fewBits: readonly OperatorCase[] = [
+  ...[
+    { about: "weights of 2 bits", bits: 2, zeros: undefined },
+    { about: "weights of 2 bits, zero points", bits: 2, zeros: bytes([6], 3) },
+    { about: "zero points as numbers", bits: 4, zeros: numbers("f32", [12], [-1, 1], 3) },
+    { about: "unknown weights", bits: 4, zeros: bytes([6], 3), constant: [] },
+    {
+      about: "scales chosen by row",
+      bits: 4,
+      zeros: undefined,
+      groups: tensorOf(
+        "i32",
+        [64],
+        Array.from({ length: 64 }, (_, i) => i % 2),
+      ),
+    },
+  ].map(
+    ({ about, bits, zeros, groups, constant }): OperatorCase => ({
+      op: "com.microsoft::MatMulNBits",
+      about,
+      attributes: { N: 6, K: 64, bits, block_size: 32 },
+      inputs: [
+        numbers("f32", [3, 64]),
+        bytes([6, 2, 4 * bits]),
+        numbers("f32", [12], [0.01, 0.2]),
+        zeros,
+        groups,
+      ],
+      constant: constant ?? [1, 2, 3, 4],
+      tolerance: 1e-5,
+    }),
+  ),
+  {
+    op: "com.microsoft::GatherBlockQuantized",
+    about: "8 bits",
+    attributes: { gather_axis: 0, quantize_axis: 1, block_size: 16, bits: 8 },
+    inputs: [bytes([5, 32]), numbers("i64", [3], [0, 4]), numbers("f32", [5, 2], [0.1, 1])],
+    constant: [0, 2],
+    outputs: ["f32"],
+  },
   {
     op: "com.microsoft::MatMulNBits",
     attributes: { N: 6, K: 64, bits: 4, block_size: 32 },
@@ -349,7 +388,7 @@ const fewBits: readonly OperatorCase[] = [
   ...[0, 1].map(
     (axis): OperatorCase => ({
       op: "com.microsoft::GatherBlockQuantized",
-      about: `bytes, quantized along ${axis === 0 ? 1 : 1}, ${axis} index axes`,
+      about: `bytes, indices of rank ${axis + 1}`,
       attributes: { gather_axis: 0, quantize_axis: 1, block_size: 16, bits: 4 },
       inputs: [
         bytes([5, 16]),
