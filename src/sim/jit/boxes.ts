@@ -47,8 +47,7 @@ function insideOf(
 ): { readonly first: Int; readonly end: Int } {
   if (clip === undefined) return { first: ints.zero, end: count };
   const { origin, step, limit } = clip;
-  const clamp = (x: Int, least: Int): Int =>
-    ints.minimum(f, ints.maximum(f, x, least), count);
+  const clamp = (x: Int, least: Int): Int => ints.minimum(f, ints.maximum(f, x, least), count);
   if (step === 0) {
     const isBelow = ints.isLess(f, origin, limit);
     const isInside = ints.both(f, isBelow, ints.isLess(f, ints.constant(-1), origin));

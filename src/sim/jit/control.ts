@@ -37,14 +37,21 @@ export function encodeControl(program: Program): ControlCode {
     let callee = callees.get(kernel.key);
     if (callee === undefined) {
       const name = String(kernels.size);
-      callee = module.import(name, Array.from({ length: kernel.params }, () => "i32" as const), []);
+      callee = module.import(
+        name,
+        Array.from({ length: kernel.params }, () => "i32" as const),
+        [],
+      );
       callees.set(kernel.key, callee);
       kernels.set(name, kernel);
     }
     return callee;
   };
   const { bindings } = program;
-  const params = Array.from({ length: 1 + bindings.length + program.scalarCount }, () => "i32" as const);
+  const params = Array.from(
+    { length: 1 + bindings.length + program.scalarCount },
+    () => "i32" as const,
+  );
   module.add({ params, results: [], exported: "run" }, (f) => {
     const arg = (i: number): ints.Int => ints.ofLocal(f.param("i32", i));
     const context = {

@@ -84,7 +84,11 @@ export function emitRange(f: FunctionBuilder, head: LoopHead, environment: Envir
     const value = emitAffine(f, affine, environment);
     least = least === undefined ? value : ints.minimum(f, least, value);
   }
-  const floored = ints.maximum(f, least ?? ints.constant(head.maxTotal), ints.constant(head.minTotal));
+  const floored = ints.maximum(
+    f,
+    least ?? ints.constant(head.maxTotal),
+    ints.constant(head.minTotal),
+  );
   const total = ints.minimum(f, floored, ints.constant(head.maxTotal));
   const left = ints.maximum(f, ints.subtract(f, total, start), ints.zero);
   return { start, total, count: ints.ceilDivide(f, left, head.step) };

@@ -4,7 +4,14 @@
  */
 import type { Program } from "../../isa/program.js";
 import { InternalError } from "../../support/diagnostic.js";
-import type { DeviceMemory, Engine, Fault, Launch, LaunchResult, PreparedProgram } from "../engine.js";
+import type {
+  DeviceMemory,
+  Engine,
+  Fault,
+  Launch,
+  LaunchResult,
+  PreparedProgram,
+} from "../engine.js";
 import { type ControlCode, encodeControl } from "./control.js";
 import type { Kernel } from "./kernels.js";
 import { stableText } from "./stable-text.js";
@@ -78,7 +85,10 @@ function instantiate(
   return instance.exports["run"] as Run;
 }
 
-const instances = new WeakMap<WebAssembly.Memory, Map<WebAssembly.Module, WebAssembly.ExportValue>>();
+const instances = new WeakMap<
+  WebAssembly.Memory,
+  Map<WebAssembly.Module, WebAssembly.ExportValue>
+>();
 
 /** Instances of a kernel are shared by all programs that run in a memory. */
 function kernelIn(memory: WebAssembly.Memory, kernel: WebAssembly.Module): WebAssembly.ExportValue {

@@ -153,7 +153,12 @@ function writeRaw(f: FunctionBuilder, place: LanePlace, count: 1 | 4, raw: Local
 }
 
 /** Changes half bytes one after another, so that neighbours in one byte are kept. */
-function writePacked(f: FunctionBuilder, place: LanePlace, count: 1 | 4, value: Local<"v128">): void {
+function writePacked(
+  f: FunctionBuilder,
+  place: LanePlace,
+  count: 1 | 4,
+  value: Local<"v128">,
+): void {
   const element = f.keep("i32", f.get(place.element!));
   for (let lane = 0; lane < count; lane++) {
     if (lane > 0) f.increase(element, () => f.get(place.stride!));

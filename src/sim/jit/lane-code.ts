@@ -70,7 +70,8 @@ function emitInstruction(
     default:
       break;
   }
-  if (isArithmetic(op)) return (algebra[op] as (...values: readonly LaneValue[]) => LaneValue)(...args);
+  if (isArithmetic(op))
+    return (algebra[op] as (...values: readonly LaneValue[]) => LaneValue)(...args);
   const operands = args.map((arg) => f.get(arg.local));
   return { local: f.keep("v128", f.callFor(sources.callee(op), "v128", operands)) };
 }
@@ -160,7 +161,12 @@ function emitSelect(f: FunctionBuilder, ...[mask, a, b]: LaneValue[]): LaneValue
  * f32x4.min and max take seven times as long as pmin and pmax (V8 makes ten instructions of them). With a constant
  * that is no NaN, pmin(x, c) = c < x ? c : x gives NaN for NaN and differs at most where both are zeros.
  */
-function emitExtreme(f: FunctionBuilder, which: "min" | "max", a: LaneValue, b: LaneValue): LaneValue {
+function emitExtreme(
+  f: FunctionBuilder,
+  which: "min" | "max",
+  a: LaneValue,
+  b: LaneValue,
+): LaneValue {
   if (a.constant !== undefined && b.constant === undefined) return emitExtreme(f, which, b, a);
   const c = b.constant;
   if (c === undefined || Number.isNaN(c)) {

@@ -171,11 +171,7 @@ function decodeSmallFloat(f: FunctionBuilder, codes: V128, format: SmallFormat):
   );
   const sign = f.keep(
     "v128",
-    f.op(
-      "i32x4.shl",
-      f.op("v128.and", f.get(code), f.words(signBit)),
-      f.i32(32 - bits),
-    ),
+    f.op("i32x4.shl", f.op("v128.and", f.get(code), f.words(signBit)), f.i32(32 - bits)),
   );
   return f.op("v128.or", f.op("v128.or", f.get(finite), f.get(lifted)), f.get(sign));
 }
@@ -206,11 +202,7 @@ function encodeSmallFloat(f: FunctionBuilder, value: V128, format: SmallFormat):
   );
   const subnormal = f.keep(
     "v128",
-    f.op(
-      "i32x4.sub",
-      f.op("f32x4.add", f.get(a), f.floats(magic)),
-      f.floats(magic),
-    ),
+    f.op("i32x4.sub", f.op("f32x4.add", f.get(a), f.floats(magic)), f.floats(magic)),
   );
   const code = f.keep(
     "v128",
@@ -241,11 +233,7 @@ function encodeSmallFloat(f: FunctionBuilder, value: V128, format: SmallFormat):
   );
   const sign = f.keep(
     "v128",
-    f.op(
-      "v128.and",
-      f.op("i32x4.shr_u", f.get(x), f.i32(32 - bits)),
-      f.words(1 << (bits - 1)),
-    ),
+    f.op("v128.and", f.op("i32x4.shr_u", f.get(x), f.i32(32 - bits)), f.words(1 << (bits - 1))),
   );
   return f.op("v128.or", f.get(magnitude), f.get(sign));
 }

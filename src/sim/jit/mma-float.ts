@@ -63,12 +63,17 @@ function emitDriver(f: FunctionBuilder, functions: Functions): void {
   writeRecords(f, p);
   const loop: PanelLoop = { f, p, functions, rows, columns, rowA, rowC, columnB, columnC, panel };
   const g = f.keep("i32", f.i32(0));
-  f.countUp(g, () => f.get(p.g), 1, () => {
-    emitPanels(loop);
-    f.increase(p.a, () => f.get(p.aG));
-    f.increase(p.b, () => f.get(p.bG));
-    f.increase(p.c, () => f.get(p.cG));
-  });
+  f.countUp(
+    g,
+    () => f.get(p.g),
+    1,
+    () => {
+      emitPanels(loop);
+      f.increase(p.a, () => f.get(p.aG));
+      f.increase(p.b, () => f.get(p.bG));
+      f.increase(p.c, () => f.get(p.cG));
+    },
+  );
 }
 
 export function roundUp(f: FunctionBuilder, x: Local<"i32">, to: number): I32 {
@@ -116,38 +121,43 @@ function emitPanels(loop: PanelLoop): void {
   const record = f.local("i32");
   const tableAt = (table: Local<"i32">) =>
     f.op("i32.add", f.get(table), f.op("i32.shl", f.get(j), f.i32(2)));
-  f.countUp(j, () => f.get(columns), 8, () => {
-    f.set(offsets, tableAt(loop.columnB));
-    f.set(targets, tableAt(loop.columnC));
-    f.set(isSideBySide, sideBySide(f, offsets));
-    const eightLeft = f.op("i32.le_s", f.op("i32.add", f.get(j), f.i32(8)), f.get(columns));
-    f.set(isWhole, f.op("i32.and", eightLeft, sideBySide(f, targets)));
-    // Packing reads every element of the panel once; in place it is read once per four rows.
-    const isPacked = f.op(
-      "i32.or",
-      f.op("i32.eqz", f.get(isSideBySide)),
-      f.op("i32.gt_s", f.get(rows), f.i32(8)),
-    );
-    f.if(
-      isPacked,
-      () => {
-        f.call(functions.pack, [
-          f.get(panel),
-          f.get(p.b),
-          f.get(offsets),
-          f.get(p.work),
-          f.get(isSideBySide),
-        ]);
-        f.set(b, f.get(panel));
-        f.set(record, f.op("i32.add", f.get(p.work), f.i32(work.packed)));
-      },
-      () => {
-        f.set(b, f.op("i32.add", f.get(p.b), f.load("i32.load", f.get(offsets))));
-        f.set(record, f.get(p.work));
-      },
-    );
-    emitBlocks(loop, { j, targets, isWhole, b, record });
-  });
+  f.countUp(
+    j,
+    () => f.get(columns),
+    8,
+    () => {
+      f.set(offsets, tableAt(loop.columnB));
+      f.set(targets, tableAt(loop.columnC));
+      f.set(isSideBySide, sideBySide(f, offsets));
+      const eightLeft = f.op("i32.le_s", f.op("i32.add", f.get(j), f.i32(8)), f.get(columns));
+      f.set(isWhole, f.op("i32.and", eightLeft, sideBySide(f, targets)));
+      // Packing reads every element of the panel once; in place it is read once per four rows.
+      const isPacked = f.op(
+        "i32.or",
+        f.op("i32.eqz", f.get(isSideBySide)),
+        f.op("i32.gt_s", f.get(rows), f.i32(8)),
+      );
+      f.if(
+        isPacked,
+        () => {
+          f.call(functions.pack, [
+            f.get(panel),
+            f.get(p.b),
+            f.get(offsets),
+            f.get(p.work),
+            f.get(isSideBySide),
+          ]);
+          f.set(b, f.get(panel));
+          f.set(record, f.op("i32.add", f.get(p.work), f.i32(work.packed)));
+        },
+        () => {
+          f.set(b, f.op("i32.add", f.get(p.b), f.load("i32.load", f.get(offsets))));
+          f.set(record, f.get(p.work));
+        },
+      );
+      emitBlocks(loop, { j, targets, isWhole, b, record });
+    },
+  );
 }
 
 /** 1 if eight entries of a table are 4 bytes apart. */
@@ -190,36 +200,41 @@ function emitBlocks(loop: PanelLoop, panel: Panel): void {
       f.get(p.mode),
     ]);
   const at = (offset: number) => () => f.op("i32.add", f.get(p.work), f.i32(offset));
-  f.countUp(i, () => f.get(rows), 4, () => {
-    const fourLeft = f.op("i32.le_s", f.op("i32.add", f.get(i), f.i32(4)), f.get(rows));
-    f.if(
-      f.op("i32.and", fourLeft, f.get(panel.isWhole)),
-      () =>
-        block(
-          () => f.op("i32.add", f.get(p.c), f.load("i32.load", f.get(panel.targets))),
-          () => f.get(rowC),
-          () => f.get(p.open),
-        ),
-      () => {
-        const exchange = (isOut: number): void =>
-          f.call(functions.exchange, [
-            f.get(p.c),
-            f.get(rowC),
-            f.get(panel.targets),
-            f.op("i32.sub", f.get(rows), f.get(i)),
-            f.op("i32.sub", f.get(columns), f.get(panel.j)),
-            f.get(p.open),
-            at(work.tile)(),
-            f.i32(isOut),
-          ]);
-        exchange(0);
-        block(at(work.tile), at(work.tileRows), () => f.i32(tileOpenBytes));
-        exchange(1);
-      },
-    );
-    f.increase(rowA, () => f.i32(16));
-    f.increase(rowC, () => f.i32(16));
-  });
+  f.countUp(
+    i,
+    () => f.get(rows),
+    4,
+    () => {
+      const fourLeft = f.op("i32.le_s", f.op("i32.add", f.get(i), f.i32(4)), f.get(rows));
+      f.if(
+        f.op("i32.and", fourLeft, f.get(panel.isWhole)),
+        () =>
+          block(
+            () => f.op("i32.add", f.get(p.c), f.load("i32.load", f.get(panel.targets))),
+            () => f.get(rowC),
+            () => f.get(p.open),
+          ),
+        () => {
+          const exchange = (isOut: number): void =>
+            f.call(functions.exchange, [
+              f.get(p.c),
+              f.get(rowC),
+              f.get(panel.targets),
+              f.op("i32.sub", f.get(rows), f.get(i)),
+              f.op("i32.sub", f.get(columns), f.get(panel.j)),
+              f.get(p.open),
+              at(work.tile)(),
+              f.i32(isOut),
+            ]);
+          exchange(0);
+          block(at(work.tile), at(work.tileRows), () => f.i32(tileOpenBytes));
+          exchange(1);
+        },
+      );
+      f.increase(rowA, () => f.i32(16));
+      f.increase(rowC, () => f.i32(16));
+    },
+  );
 }
 
 const accumulators = [0, 1, 2, 3].flatMap((row) => [0, 1].map((half) => ({ row, half })));

@@ -104,19 +104,24 @@ function emitDriver(f: FunctionBuilder, functions: Functions, isPaired: boolean)
   emitKRecord(f, record(work.recordA), counts, kA);
   emitKRecord(f, record(work.recordB), counts, kB);
   const g = f.keep("i32", f.i32(0));
-  f.countUp(g, () => f.get(p.g), 1, () => {
-    emitPackA(f, p, functions, areas, zeroA);
-    emitPanels(f, p, functions, areas, zeroB);
-    for (const [at, by] of [
-      [p.a, p.aG],
-      [p.b, p.bG],
-      [p.c, p.cG],
-      [zeroA.z, zeroA.zG],
-      [zeroB.z, zeroB.zG],
-    ] as const) {
-      f.increase(at, () => f.get(by));
-    }
-  });
+  f.countUp(
+    g,
+    () => f.get(p.g),
+    1,
+    () => {
+      emitPackA(f, p, functions, areas, zeroA);
+      emitPanels(f, p, functions, areas, zeroB);
+      for (const [at, by] of [
+        [p.a, p.aG],
+        [p.b, p.bG],
+        [p.c, p.cG],
+        [zeroA.z, zeroA.zG],
+        [zeroB.z, zeroB.zG],
+      ] as const) {
+        f.increase(at, () => f.get(by));
+      }
+    },
+  );
 }
 
 function emitAreas(f: FunctionBuilder, p: MmaParams, isPaired: boolean): Areas {
@@ -158,18 +163,23 @@ function emitPackA(
   const to = f.keep("i32", f.get(areas.panelA));
   const at = (table: Local<"i32">): I32 =>
     f.op("i32.add", f.get(table), f.op("i32.shl", f.get(i), f.i32(2)));
-  f.countUp(i, () => f.get(areas.rows), 4, () => {
-    f.call(packA, [
-      f.get(to),
-      f.get(p.a),
-      at(areas.rowA),
-      f.get(zero.z),
-      at(areas.rowZero),
-      f.op("i32.add", f.get(p.work), f.i32(work.recordA)),
-      f.get(areas.words),
-    ]);
-    f.increase(to, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
-  });
+  f.countUp(
+    i,
+    () => f.get(areas.rows),
+    4,
+    () => {
+      f.call(packA, [
+        f.get(to),
+        f.get(p.a),
+        at(areas.rowA),
+        f.get(zero.z),
+        at(areas.rowZero),
+        f.op("i32.add", f.get(p.work), f.i32(work.recordA)),
+        f.get(areas.words),
+      ]);
+      f.increase(to, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
+    },
+  );
 }
 
 function emitPanels(
@@ -184,33 +194,43 @@ function emitPanels(
   const a = f.local("i32");
   const at = (table: Local<"i32">, entry: Local<"i32">): I32 =>
     f.op("i32.add", f.get(table), f.op("i32.shl", f.get(entry), f.i32(2)));
-  f.countUp(j, () => f.get(areas.columns), 8, () => {
-    f.call(functions.packB, [
-      f.get(areas.panelB),
-      f.get(p.b),
-      at(areas.columnB, j),
-      f.get(zero.z),
-      at(areas.columnZero, j),
-      f.op("i32.add", f.get(p.work), f.i32(work.recordB)),
-      f.get(areas.words),
-    ]);
-    f.set(a, f.get(areas.panelA));
-    f.set(i, f.i32(0));
-    f.countUp(i, () => f.get(areas.rows), 4, () => {
-      f.call(functions.block, [
-        f.get(a),
+  f.countUp(
+    j,
+    () => f.get(areas.columns),
+    8,
+    () => {
+      f.call(functions.packB, [
         f.get(areas.panelB),
+        f.get(p.b),
+        at(areas.columnB, j),
+        f.get(zero.z),
+        at(areas.columnZero, j),
+        f.op("i32.add", f.get(p.work), f.i32(work.recordB)),
         f.get(areas.words),
-        f.get(p.c),
-        at(areas.rowC, i),
-        at(areas.columnC, j),
-        f.op("i32.sub", f.get(areas.rows), f.get(i)),
-        f.op("i32.sub", f.get(areas.columns), f.get(j)),
-        f.op("i32.and", f.get(p.mode), f.i32(mmaMode.clear)),
       ]);
-      f.increase(a, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
-    });
-  });
+      f.set(a, f.get(areas.panelA));
+      f.set(i, f.i32(0));
+      f.countUp(
+        i,
+        () => f.get(areas.rows),
+        4,
+        () => {
+          f.call(functions.block, [
+            f.get(a),
+            f.get(areas.panelB),
+            f.get(areas.words),
+            f.get(p.c),
+            at(areas.rowC, i),
+            at(areas.columnC, j),
+            f.op("i32.sub", f.get(areas.rows), f.get(i)),
+            f.op("i32.sub", f.get(areas.columns), f.get(j)),
+            f.op("i32.and", f.get(p.mode), f.i32(mmaMode.clear)),
+          ]);
+          f.increase(a, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
+        },
+      );
+    },
+  );
 }
 
 interface PackOptions {
@@ -238,7 +258,9 @@ function addPack(module: ModuleBuilder, { lines, value, zero, isPaired }: PackOp
       );
     const centred = (): I32 => {
       const x = loadInt(f, value, entry(values!, offsets!));
-      return zero === undefined ? x : f.op("i32.sub", x, loadInt(f, zero, entry(zeros!, zeroOffsets!)));
+      return zero === undefined
+        ? x
+        : f.op("i32.sub", x, loadInt(f, zero, entry(zeros!, zeroOffsets!)));
     };
     if (isPaired) {
       // The last word of an odd number of positions has a half that nothing else writes.

@@ -64,7 +64,8 @@ function emitLanes(f: FunctionBuilder, pointers: readonly Local<"i32">[]): V128 
 export function addExchange(module: ModuleBuilder): Callee {
   const params = Array.from({ length: 8 }, () => "i32" as const);
   return module.add({ params, results: [] }, (f) => {
-    const [c, rowC, columnC, rows, columns, open, tile, isOut] = f.params as readonly Local<"i32">[];
+    const [c, rowC, columnC, rows, columns, open, tile, isOut] =
+      f.params as readonly Local<"i32">[];
     const end = (x: Local<"i32">, most: number): Local<"i32"> =>
       f.keep("i32", f.select(f.get(x), f.i32(most), f.op("i32.lt_s", f.get(x), f.i32(most))));
     const rowEnd = end(rows!, 4);
@@ -76,26 +77,36 @@ export function addExchange(module: ModuleBuilder): Callee {
     const start = f.local("i32");
     const at = f.local("i32");
     const inTile = f.local("i32");
-    f.countUp(row, () => f.get(rowEnd), 1, () => {
-      f.set(start, f.op("i32.add", f.get(c!), entry(rowC!, row)));
-      f.set(inTile, f.op("i32.add", f.get(tile!), f.op("i32.shl", f.get(row), f.i32(5))));
-      f.set(column, f.i32(0));
-      f.countUp(column, () => f.get(columnEnd), 1, () => {
-        f.set(at, f.op("i32.add", f.get(start), entry(columnC!, column)));
-        const openAt = () => f.op("i32.add", f.get(at), f.get(open!));
-        f.if(
-          f.get(isOut!),
+    f.countUp(
+      row,
+      () => f.get(rowEnd),
+      1,
+      () => {
+        f.set(start, f.op("i32.add", f.get(c!), entry(rowC!, row)));
+        f.set(inTile, f.op("i32.add", f.get(tile!), f.op("i32.shl", f.get(row), f.i32(5))));
+        f.set(column, f.i32(0));
+        f.countUp(
+          column,
+          () => f.get(columnEnd),
+          1,
           () => {
-            f.store("i32.store", f.get(at), f.load("i32.load", f.get(inTile)));
-            f.store("i32.store", openAt(), f.load("i32.load", f.get(inTile), tileOpenBytes));
-          },
-          () => {
-            f.store("i32.store", f.get(inTile), f.load("i32.load", f.get(at)));
-            f.store("i32.store", f.get(inTile), f.load("i32.load", openAt()), tileOpenBytes);
+            f.set(at, f.op("i32.add", f.get(start), entry(columnC!, column)));
+            const openAt = () => f.op("i32.add", f.get(at), f.get(open!));
+            f.if(
+              f.get(isOut!),
+              () => {
+                f.store("i32.store", f.get(at), f.load("i32.load", f.get(inTile)));
+                f.store("i32.store", openAt(), f.load("i32.load", f.get(inTile), tileOpenBytes));
+              },
+              () => {
+                f.store("i32.store", f.get(inTile), f.load("i32.load", f.get(at)));
+                f.store("i32.store", f.get(inTile), f.load("i32.load", openAt()), tileOpenBytes);
+              },
+            );
+            f.increase(inTile, () => f.i32(4));
           },
         );
-        f.increase(inTile, () => f.i32(4));
-      });
-    });
+      },
+    );
   });
 }

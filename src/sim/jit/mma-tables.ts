@@ -24,15 +24,25 @@ export function addTableFunction(module: ModuleBuilder): Callee {
       f.store("i32.store", f.get(out), f.get(offset));
       f.increase(out, () => f.i32(4));
     };
-    f.countUp(i, () => f.get(count0), 1, () => {
-      f.set(offset, f.get(start));
-      f.set(j, f.i32(0));
-      f.countUp(j, () => f.get(count1), 1, () => {
-        write();
-        f.increase(offset, () => f.get(stride1));
-      });
-      f.increase(start, () => f.get(stride0));
-    });
+    f.countUp(
+      i,
+      () => f.get(count0),
+      1,
+      () => {
+        f.set(offset, f.get(start));
+        f.set(j, f.i32(0));
+        f.countUp(
+          j,
+          () => f.get(count1),
+          1,
+          () => {
+            write();
+            f.increase(offset, () => f.get(stride1));
+          },
+        );
+        f.increase(start, () => f.get(stride0));
+      },
+    );
     f.set(offset, f.op("i32.sub", f.get(offset), f.get(stride1)));
     f.block((done) => {
       f.loop((again) => {
@@ -87,7 +97,9 @@ export function emitKLoops(
   body: () => void,
 ): void {
   const field = (offset: number) => f.keep("i32", f.load("i32.load", f.get(record), offset));
-  const steps = pointers.map((_, number) => [0, 4, 8].map((i) => field(kRecord.walker(number) + i)));
+  const steps = pointers.map((_, number) =>
+    [0, 4, 8].map((i) => field(kRecord.walker(number) + i)),
+  );
   const move = (which: number): void =>
     pointers.forEach((moved, number) => {
       for (const pointer of moved) f.increase(pointer, () => f.get(steps[number]![which]!));

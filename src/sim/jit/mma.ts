@@ -1,7 +1,14 @@
 /** Mma instructions as calls of the matrix kernels: which operand is cut into panels, and with which strides. */
 import { isFloat } from "../../numerics/dtype.js";
 import type { MmaAxis, MmaBody } from "../../ir/tile.js";
-import type { Condition, Instruction, Program, ProgramNode, SlotDest, SlotSource } from "../../isa/program.js";
+import type {
+  Condition,
+  Instruction,
+  Program,
+  ProgramNode,
+  SlotDest,
+  SlotSource,
+} from "../../isa/program.js";
 import { emitCondition, emitCount } from "./environment.js";
 import * as ints from "./ints.js";
 import type { Int } from "./ints.js";
@@ -103,7 +110,11 @@ function commonArguments(site: Site, body: Mma, { a, b, c }: Places): Record<Mma
   const { f, environment, layout } = site;
   const condition = (x: Condition, bit: number): Int =>
     ints.scale(f, emitCondition(f, x, environment), bit);
-  const mode = ints.add(f, condition(body.clear, mmaMode.clear), condition(body.fold, mmaMode.fold));
+  const mode = ints.add(
+    f,
+    condition(body.clear, mmaMode.clear),
+    condition(body.fold, mmaMode.fold),
+  );
   const args: Record<string, Int> = {
     a: a.address,
     b: b.address,

@@ -138,8 +138,7 @@ function partialCells(options: AccumulatorOptions): Accumulator {
   const offset = f.local("i32");
   const at = f.local("i32");
   const address = () => f.op("i32.add", f.get(base), f.get(offset));
-  const phase = () =>
-    f.op("i32.and", f.get(param({ kind: "phase", output: number })), f.i32(15));
+  const phase = () => f.op("i32.and", f.get(param({ kind: "phase", output: number })), f.i32(15));
   return {
     begin(place) {
       f.set(base, f.op("i32.add", f.get(param({ kind: "scratch" })), f.i32(number * 256)));
@@ -157,8 +156,7 @@ function partialCells(options: AccumulatorOptions): Accumulator {
       f.set(offset, f.op("i32.and", f.op("i32.add", f.get(offset), f.i32(16)), f.i32(255)));
     },
     end(place) {
-      const load = (partial: number): V128 =>
-        f.load("v128.load", f.get(base), partial * 16);
+      const load = (partial: number): V128 => f.load("v128.load", f.get(base), partial * 16);
       if (reduce.raw) {
         eachPartial(options, place, at, (partial) => {
           f.set(offset, f.op("i32.shl", f.get(at), f.i32(4)));

@@ -366,10 +366,7 @@ function emitLookup(code: NestCode, operand: number, cursors: Cursors, by: LaneV
     if (lane > 0 && stride !== undefined) f.increase(start, () => f.get(stride));
     const offset = f.laneOp("i32x4.extract_lane", lane, f.get(offsets));
     const address = f.keep("i32", f.op("i32.mul", offset, f.i32(size)));
-    f.set(
-      raw,
-      f.loadLane(name, f.op("i32.add", f.get(start), f.get(address)), f.get(raw), lane),
-    );
+    f.set(raw, f.loadLane(name, f.op("i32.add", f.get(start), f.get(address)), f.get(raw), lane));
   }
   return emitDecode(f, dtype, f.get(raw), boolForm);
 }

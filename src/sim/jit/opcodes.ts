@@ -24,7 +24,8 @@ const vvv = ["v128", "v128", "v128"] as const;
 const vi = ["v128", "i32"] as const;
 const iv = ["i32", "v128"] as const;
 
-const simd = (n: number): readonly number[] => (n < 128 ? [0xfd, n] : [0xfd, (n & 127) | 128, n >> 7]);
+const simd = (n: number): readonly number[] =>
+  n < 128 ? [0xfd, n] : [0xfd, (n & 127) | 128, n >> 7];
 const row = <const A extends readonly ValueType[], const R extends ValueType | "none">(
   code: readonly number[],
   args: A,

@@ -17,5 +17,10 @@ export function emitWalk(site: Site, walk: Walk): void {
   }
   const kernel = nestKernel(plan.spec);
   const params = nestParams(plan.spec);
-  ints.when(f, runs, () => site.call(kernel, params.map((param) => plan.argument(param))));
+  ints.when(f, runs, () =>
+    site.call(
+      kernel,
+      params.map((param) => plan.argument(param)),
+    ),
+  );
 }

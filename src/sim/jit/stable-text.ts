@@ -3,6 +3,8 @@ export function stableText(data: unknown, without: readonly string[] = []): stri
   return JSON.stringify(data, (key, value: unknown) => {
     if (without.includes(key)) return undefined;
     if (typeof value !== "number") return value;
-    return Number.isFinite(value) && !Object.is(value, -0) ? value : `#${Object.is(value, -0) ? "-0" : value}`;
+    return Number.isFinite(value) && !Object.is(value, -0)
+      ? value
+      : `#${Object.is(value, -0) ? "-0" : value}`;
   });
 }

@@ -19,6 +19,8 @@ export interface Layout {
   /** Cursors of the queues, where they are kept in memory: 4 bytes per cursor and member. */
   readonly cursorsOffset: number;
   readonly slotsOffset: number;
+  /** As large as any slot: for what is pushed over the edge of the grid. */
+  readonly nowhereOffset: number;
   /** Bytes of one member's slots. */
   readonly memberBytes: number;
   readonly queues: readonly QueueLayout[];
@@ -58,11 +60,13 @@ export function layoutOf(program: Program, options: LayoutOptions): Layout {
     cursor += 1 + queue.consumers.length;
     return layout;
   });
+  const largest = Math.max(0, ...queues.map((queue) => queue.pitchBytes));
   const faultsOffset = 0;
   const nestOffset = align(options.instructions);
   const workOffset = align(nestOffset + nestScratchBytes);
   const cursorsOffset = align(workOffset + options.workBytes);
   const slotsOffset = align(cursorsOffset + 4 * cursor * options.members);
+  const nowhereOffset = slotsOffset + slotsBytes * options.members;
   return {
     faultsBytes: options.instructions,
     faultsOffset,
@@ -72,7 +76,8 @@ export function layoutOf(program: Program, options: LayoutOptions): Layout {
     slotsOffset,
     memberBytes: slotsBytes,
     queues,
-    totalBytes: align(slotsOffset + slotsBytes * options.members + padBytes),
+    nowhereOffset,
+    totalBytes: nowhereOffset + (options.members > 1 ? largest : 0) + padBytes,
   };
 }
 

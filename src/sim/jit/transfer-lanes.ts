@@ -45,7 +45,7 @@ function asFloat(b: LaneProgramBuilder, lane: Lane): Lane {
 /** Writing rounds floats and keeps the low bits of integers; only a change of kind takes an operation. */
 function converted(b: LaneProgramBuilder, lane: Lane, to: DeviceDType): Lane {
   if (isFloat(to)) return asFloat(b, lane);
-  if (lane.type === "i32") return lane;
-  if (to !== "bool") return b.l.toI(lane);
-  return b.l.selectI(b.l.eq(lane, b.l.constF(0)), b.l.constI(0), b.l.constI(1));
+  if (to !== "bool") return lane.type === "i32" ? lane : b.l.toI(lane);
+  const isZero = lane.type === "i32" ? b.l.eqI(lane, b.l.constI(0)) : b.l.eq(lane, b.l.constF(0));
+  return b.l.selectI(isZero, b.l.constI(0), b.l.constI(1));
 }

@@ -5,7 +5,13 @@
 import type { DeviceDType } from "../../numerics/dtype.js";
 import { dtypes, isFloat } from "../../numerics/dtype.js";
 import { bitEncoder, decodeTable, floatBits } from "../../numerics/float-formats.js";
-import type { IndexOperand, LoadBody, MemoryOperand, StoreBody, TransferAxis } from "../../ir/tile.js";
+import type {
+  IndexOperand,
+  LoadBody,
+  MemoryOperand,
+  StoreBody,
+  TransferAxis,
+} from "../../ir/tile.js";
 import type { SlotDest, SlotSource } from "../../isa/program.js";
 import { type Box, boxesOf, type ClippedAxis, isInjective } from "./boxes.js";
 import { emitAffine, emitCount } from "./environment.js";
@@ -17,12 +23,12 @@ import { emitWalk } from "./run-nest.js";
 import { placeOf, scratchAt, type Site, type SlotPlace } from "./site.js";
 import { fillProgram, loadProgram, storeProgram } from "./transfer-lanes.js";
 
-export function emitLoad(
-  site: Site,
-  body: LoadBody<SlotSource, SlotDest>,
-  dest: SlotPlace,
-): void {
-  const memory = memoryOperand(site, body.memory, body.axes.map((axis) => axis.memoryStride));
+export function emitLoad(site: Site, body: LoadBody<SlotSource, SlotDest>, dest: SlotPlace): void {
+  const memory = memoryOperand(
+    site,
+    body.memory,
+    body.axes.map((axis) => axis.memoryStride),
+  );
   const { dequantize } = body;
   const sources = [memory];
   if (dequantize !== undefined) {

@@ -71,7 +71,11 @@ function reduceOf(
  */
 function overwritesInputs(body: Vec): "nothing" | "here" | "elsewhere" {
   const written = [
-    ...body.outputs.map(({ dest, strides, reduce }) => ({ dest, strides, isCell: reduce === undefined })),
+    ...body.outputs.map(({ dest, strides, reduce }) => ({
+      dest,
+      strides,
+      isCell: reduce === undefined,
+    })),
     ...body.carries.flatMap(({ state }) =>
       state === undefined ? [] : [{ dest: state.dest, strides: state.strides, isCell: false }],
     ),
@@ -80,7 +84,9 @@ function overwritesInputs(body: Vec): "nothing" | "here" | "elsewhere" {
   body.inputs.forEach(({ source, strides }, number) => {
     for (const output of written) {
       if (output.dest.queue !== source.queue) continue;
-      const isLookedUp = body.program.instructions.some((i) => i.op === "lookup" && i.imm === number);
+      const isLookedUp = body.program.instructions.some(
+        (i) => i.op === "lookup" && i.imm === number,
+      );
       const isSame =
         output.isCell &&
         !isLookedUp &&
@@ -94,7 +100,11 @@ function overwritesInputs(body: Vec): "nothing" | "here" | "elsewhere" {
 }
 
 /** No element is written at two positions, but by the positions of reduce and scan axes. */
-function writesApart(axes: readonly WalkAxis[], body: Vec, operands: readonly WalkOperand[]): boolean {
+function writesApart(
+  axes: readonly WalkAxis[],
+  body: Vec,
+  operands: readonly WalkOperand[],
+): boolean {
   const parallel = axes.filter((axis) => axis.kind === "parallel");
   const written = operands.slice(body.inputs.length);
   return written.every(({ strides }) =>
@@ -104,4 +114,3 @@ function writesApart(axes: readonly WalkAxis[], body: Vec, operands: readonly Wa
     ),
   );
 }
-

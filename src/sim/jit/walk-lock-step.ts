@@ -83,9 +83,16 @@ function walkTemporal(
   f.increase(trips, () => f.i32(late));
   const number = f.keep("i32", f.i32(0));
   const trip = ints.ofLocal(number, { least: 0, most: head.maxTotal + late });
-  f.countUp(number, () => f.get(trips), 1, () => {
-    body.forEach((node, i) => walkNode(context, node, [...frames, { head, trip, by: stages[i]! }]));
-  });
+  f.countUp(
+    number,
+    () => f.get(trips),
+    1,
+    () => {
+      body.forEach((node, i) =>
+        walkNode(context, node, [...frames, { head, trip, by: stages[i]! }]),
+      );
+    },
+  );
 }
 
 function eachMember({ f, program }: WalkContext, body: (member: Member) => void): void {
@@ -154,8 +161,13 @@ function walkInstruction(
   }
   eachMember(context, (member) =>
     enter(context, member, frames, (environment, ranges) =>
-      eachReceiver(context, delivery, member, ranges, (receiver) =>
-        emitWork(context, instruction, environment, member, receiver),
+      eachReceiver(
+        context,
+        delivery,
+        member,
+        ranges,
+        (receiver) => emitWork(context, instruction, environment, member, receiver),
+        () => emitWork(context, instruction, environment, member, undefined),
       ),
     ),
   );
@@ -172,13 +184,14 @@ function walkInstruction(
   );
 }
 
-/** The members that get what `member` loads. */
+/** The members that get what `member` loads; `nobody` where it goes over the edge of the grid. */
 function eachReceiver(
   context: WalkContext,
   delivery: Exclude<Delivery, { readonly kind: "multicast" }>,
   member: Member,
   ranges: ReadonlyMap<number, RangeCode>,
   body: (receiver: Member) => void,
+  nobody: () => void = () => {},
 ): void {
   const { f, program } = context;
   const { rows, columns } = program.grid;
@@ -198,18 +211,24 @@ function eachReceiver(
     );
     const to = wrap ? wrapped(context, moved, size) : moved;
     const receiver = axis === "rows" ? memberAt(to, member.column) : memberAt(member.row, to);
-    return ints.when(f, wrap ? ints.one : isThere, () => body(receiver));
+    ints.when(f, wrap ? ints.one : isThere, () => body(receiver));
+    return ints.when(f, wrap ? ints.zero : ints.not(f, isThere), nobody);
   }
   const range = ranges.get(delivery.loop);
   const head = loopOf(context.program.body, delivery.loop);
   if (range === undefined || head === undefined) throw new InternalError("no loop to gather along");
   const place = f.keep("i32", f.i32(0));
-  f.countUp(place, () => ints.push(f, range.count), 1, () => {
-    const at = ints.ofLocal(place);
-    if (head.over === "rows") body(memberAt(at, member.column));
-    else if (head.over === "columns") body(memberAt(member.row, at));
-    else body({ number: at, row: ints.zero, column: ints.zero });
-  });
+  f.countUp(
+    place,
+    () => ints.push(f, range.count),
+    1,
+    () => {
+      const at = ints.ofLocal(place);
+      if (head.over === "rows") body(memberAt(at, member.column));
+      else if (head.over === "columns") body(memberAt(member.row, at));
+      else body({ number: at, row: ints.zero, column: ints.zero });
+    },
+  );
 }
 
 function wrapped({ f }: WalkContext, place: Int, size: number): Int {
@@ -228,16 +247,19 @@ function loopOf(nodes: readonly ProgramNode[], id: number): LoopHead | undefined
   return undefined;
 }
 
-/** The instruction's work, with its destination on `receiver`. */
+/** The instruction's work, with its destination on `receiver`; what goes to nobody still reads and may fault. */
 function emitWork(
   context: WalkContext,
   instruction: Instruction,
   environment: Environment,
   member: Member,
-  receiver: Member,
+  receiver: Member | undefined,
 ): void {
-  const slot = (operand: SlotSource | SlotDest): Int =>
-    slotAddress(context, instruction, operand, "publish" in operand ? receiver : member);
+  const slot = (operand: SlotSource | SlotDest): Int => {
+    if (!("publish" in operand)) return slotAddress(context, instruction, operand, member);
+    if (receiver !== undefined) return slotAddress(context, instruction, operand, receiver);
+    return ints.add(context.f, context.scratch, ints.constant(context.layout.nowhereOffset));
+  };
   const number = context.numbers.get(instruction)!;
   emitInstruction({ ...context, number, environment, slot }, instruction);
 }

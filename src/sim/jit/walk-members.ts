@@ -139,8 +139,11 @@ function walkTemporal(
   const trips = ints.variable(f, ints.add(f, range.count, ints.constant(late)));
   const number = f.keep("i32", f.i32(0));
   const most = boundsOf(range.count).most + late;
-  f.countUp(number, () => f.get(trips), 1, () =>
-    runTrip(ints.ofLocal(number, { least: 0, most: Math.max(0, most - 1) })),
+  f.countUp(
+    number,
+    () => f.get(trips),
+    1,
+    () => runTrip(ints.ofLocal(number, { least: 0, most: Math.max(0, most - 1) })),
   );
 }
 

@@ -1,5 +1,12 @@
 /** What the two ways to walk a program share: numbering, and what an instruction is made of. */
-import type { EngineRef, Instruction, Program, ProgramNode, SlotDest, SlotSource } from "../../isa/program.js";
+import type {
+  EngineRef,
+  Instruction,
+  Program,
+  ProgramNode,
+  SlotDest,
+  SlotSource,
+} from "../../isa/program.js";
 import { engineOf } from "../../isa/program.js";
 import type { LoopHead } from "../../ir/tile.js";
 import type { Environment, TripCode } from "./environment.js";
