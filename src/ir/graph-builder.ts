@@ -30,6 +30,7 @@ import type {
   WindowAxis,
 } from "./graph.js";
 import { registerWidths } from "./evaluate-map.js";
+import { outerProduct } from "./outer-product.js";
 import type { OnnxNode } from "./onnx-node.js";
 
 export function createGraphBuilder(options: AssemblyOptions = {}): GraphBuilder {
@@ -156,6 +157,7 @@ class Builder implements GraphBuilder {
       inputs.push(zeros.a ?? this.full(a.dtype, 0), zeros.b ?? this.full(b.dtype, 0));
     }
     const { dtype, shape } = shapes.contractType(inputs, labels);
+    if (labels.order === "") return outerProduct(this, inputs, labels, dtype);
     return this.#graph.emit({ kind: "contract", ...labels }, inputs, dtype, shape);
   }
 

@@ -31,7 +31,9 @@ function extentsOf(node: Node): (label: string) => number {
 
 function hasNoReuse(node: Node): boolean {
   const { op } = node;
-  if (op.kind !== "contract") return false;
+  const { dtype } = node.outputs[0]!;
+  const onDevice = dtype === "f32" || dtype === "i32";
+  if (op.kind !== "contract" || op.order === "" || !onDevice) return false;
   const extent = extentsOf(node);
   const product = (labels: readonly string[]): number => labels.reduce((n, l) => n * extent(l), 1);
   const out = [...op.out];

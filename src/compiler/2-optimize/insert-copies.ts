@@ -16,6 +16,7 @@ const movements: ReadonlySet<string> = new Set([
   "slice",
   "pad",
   "window",
+  "iota",
 ]);
 
 export function insertCopies(graph: Graph, isHost: (node: Node) => boolean): Graph {

@@ -157,6 +157,13 @@ function saturates({ op, inputs, outputs }: Node, ranges: Ranges): boolean {
   return mapRegisterRanges(op, inputs, outputs[0]!, operands)[last.args[0]!]!.exact;
 }
 
+/** What remains of a conversion between integers once both are int32. */
+function isCopy({ op, outputs }: Node, [x, ...more]: readonly Value[]): boolean {
+  if (op.kind !== "map" || x === undefined || more.length > 0) return false;
+  const [only, ...rest] = op.program.instructions;
+  return only!.op === "input" && rest.length === 0 && x.dtype === "i32" && isWide(outputs[0]!);
+}
+
 /** How a value is read: in its own type, or as int32. */
 type Form = "own" | "narrow";
 
@@ -192,6 +199,11 @@ class Narrowing {
       const operands = node.inputs.map((value, i) =>
         this.#read(value, form, node, isIndex(node, i)),
       );
+      if (isNarrow && isCopy(node, operands)) {
+        this.#produced.set(node.outputs[0]!, "narrow");
+        this.#forms.narrow.set(node.outputs[0]!, operands[0]!);
+        continue;
+      }
       const results = node.outputs.map((value) => this.#produce(value, isNarrow));
       this.#nodes.push({ ...node, inputs: operands, outputs: results });
     }
