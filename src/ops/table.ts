@@ -40,6 +40,8 @@ import { sequenceOperators } from "./sequences.js";
 import { shapeOperators } from "./shape.js";
 import { signalOperators } from "./signal.js";
 import { slicingOperators } from "./slicing.js";
+import { treeOperators } from "./trees.js";
+import { mlFeatureOperators } from "./ml-features.js";
 import { softmaxOperators } from "./softmax.js";
 import { statefulOperators } from "./stateful.js";
 import { stringOperators } from "./strings.js";
@@ -91,6 +93,8 @@ export const operators: readonly OperatorRecord[] = [
   ...contribQuantizedOperators,
   ...weightOnlyOperators,
   ...contribAliasOperators,
+  ...treeOperators,
+  ...mlFeatureOperators,
 ];
 
 /** Records by `domain:name`; throws where two are right for one version. */

@@ -17,6 +17,7 @@ export interface OperatorCase {
   readonly about?: string;
   /** "Relu" or "com.microsoft::Gelu". */
   readonly op: string;
+  /** Of the operator's domain. */
   readonly opset?: number;
   readonly attributes?: Readonly<Record<string, AttributeInit>>;
   readonly inputs: readonly (Tensor | undefined)[];
@@ -63,7 +64,9 @@ function modelOf(
   const types = outputs ?? [inputs[0]!.dtype];
   const names = inputs.map((x, i) => (x === undefined ? "" : `x${i}`));
   const file = onnxFile({
-    opset: { "": opset, "com.microsoft": 1 },
+    opset: op.startsWith("ai.onnx.ml::")
+      ? { "": 21, "ai.onnx.ml": opset }
+      : { "": opset, "com.microsoft": 1 },
     inputs: Object.fromEntries(
       fed.map(([name, x], i) => [name, `${x.dtype}[${i === 0 && open ? open : x.shape}]`]),
     ),

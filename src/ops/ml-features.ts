@@ -1,0 +1,79 @@
+/** Operators of ai.onnx.ml on features: scaling, normalizing, filling in, and linear regression. */
+import type { Value } from "../ir/graph.js";
+import type { GraphBuilder } from "../ir/builder.js";
+import { operator } from "./helpers.js";
+import { matrixProduct } from "./product.js";
+import type { LowerContext, OperatorRecord } from "./record.js";
+
+const versions = { domain: "ai.onnx.ml", since: 1 };
+
+export const mlFeatureOperators: readonly OperatorRecord[] = [
+  operator("Scaler", versions, (c) => {
+    const x = c.b.cast(c.input(0), "f32");
+    const offset = vector(c.b, c.floats("offset") ?? [0]);
+    const scale = vector(c.b, c.floats("scale") ?? [1]);
+    return c.b.map("f32", [x, offset, scale], (l, v, o, s) => l.mul(l.sub(v!, o!), s!));
+  }),
+  operator("Normalizer", versions, normalizer),
+  operator("Imputer", versions, imputer),
+  operator("LinearRegressor", versions, linearRegressor),
+];
+
+function vector(b: GraphBuilder, values: readonly number[]): Value {
+  return b.constant({ dtype: "f32", shape: [values.length], data: Float32Array.from(values) });
+}
+
+/** Rows divided by their largest magnitude, their sum of magnitudes, or their length. */
+function normalizer(c: LowerContext): Value {
+  const x = c.b.cast(c.input(0), "f32");
+  const norm = c.string("norm", "MAX");
+  const last = x.shape.length - 1;
+  const magnitude = c.b.map("f32", [x], (l, v) => (norm === "L2" ? l.mul(v!, v!) : l.abs(v!)));
+  if (norm !== "MAX" && norm !== "L1" && norm !== "L2") {
+    return c.invalid("L0108", `norm "${norm}" does not exist`);
+  }
+  const reduction = norm === "MAX" ? "max" : "sum";
+  const reduced = c.b.reduce(norm === "MAX" ? x : magnitude, reduction, [last], { keepDims: true });
+  return c.b.map("f32", [x, reduced], (l, v, r) => {
+    const by = norm === "L2" ? l.sqrt(r!) : r!;
+    return l.select(l.eq(by, l.constF(0)), v!, l.div(v!, by));
+  });
+}
+
+/** Elements that equal the replaced value (or are NaN, if it is) become the imputed one of their column. */
+function imputer(c: LowerContext): Value {
+  const x = c.input(0);
+  const floats = c.floats("imputed_value_floats");
+  if (floats !== undefined) {
+    const replaced = c.float("replaced_value_float", 0);
+    return c.b.map(x.dtype, [x, c.b.cast(vector(c.b, floats), x.dtype)], (l, v, imputed) => {
+      const isSame = l.eq(v!, Number.isNaN(replaced) ? v! : l.constF(replaced));
+      return Number.isNaN(replaced)
+        ? l.select(isSame, v!, imputed!)
+        : l.select(isSame, imputed!, v!);
+    });
+  }
+  const ints = c.ints("imputed_value_int64s") ?? c.invalid("L0108", "no imputed value is given");
+  const replaced = c.int("replaced_value_int64", 0);
+  const shape = [ints.length];
+  const data = BigInt64Array.from(ints, BigInt);
+  const imputed = c.b.cast(c.b.constant({ dtype: "i64", shape, data }), x.dtype);
+  return c.b.map(x.dtype, [x, imputed], (l, v, i) =>
+    l.selectI(l.eqI(v!, l.constI(replaced)), i!, v!),
+  );
+}
+
+function linearRegressor(c: LowerContext): Value {
+  const transform = c.string("post_transform", "NONE");
+  if (transform !== "NONE") {
+    return c.invalid("L0108", `post_transform "${transform}" is not supported`);
+  }
+  const coefficients = c.floats("coefficients") ?? c.invalid("L0108", "coefficients are missing");
+  const targets = c.int("targets", 1);
+  const x = c.b.cast(c.input(0), "f32");
+  const matrix = c.b.reshape(vector(c.b, coefficients), [targets, coefficients.length / targets]);
+  const product = matrixProduct(c.b, x, matrix, { transposeW: true });
+  const intercepts = c.floats("intercepts");
+  if (intercepts === undefined) return product;
+  return c.b.map("f32", [product, vector(c.b, intercepts)], (l, p, i) => l.add(p!, i!));
+}
