@@ -57,6 +57,7 @@ const tasks = [
   laggingTask,
   pushTask,
   pushTask,
+  pushTask,
   tokenTask,
 ] as const;
 
@@ -64,6 +65,7 @@ export function randomProgram(seed: number): RandomProgram {
   const random = createRandom(seed);
   const [rows, columns] = random.pick(grids);
   const context: Context = {
+    seed,
     random,
     grid: { rows, columns },
     bindings: [],

@@ -14,6 +14,7 @@ import { dtypes, type DeviceDType } from "../../../src/numerics/dtype.js";
 import type { Random } from "./random.js";
 
 export interface Context {
+  readonly seed: number;
   readonly random: Random;
   readonly grid: Program["grid"];
   readonly bindings: { binding: ProgramBinding; contents: number[] }[];
@@ -129,3 +130,13 @@ function randomValue(random: Random, dtype: DeviceDType): number {
 }
 
 export type Nodes = ProgramNode[];
+
+/** One of the items. Every seed has a favourite, so that some hundred seeds in a row meet every pair of types. */
+export function favour<T>(
+  { random, seed }: Context,
+  items: readonly T[],
+  place: "slot" | "memory",
+): T {
+  if (random.chance(0.4)) return random.pick(items);
+  return items[(place === "slot" ? seed : Math.floor(seed / items.length)) % items.length]!;
+}

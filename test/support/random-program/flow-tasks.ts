@@ -15,6 +15,7 @@ import {
   addQueue,
   allTypes,
   edges,
+  favour,
   isSpatial,
   loadEngine,
   storeEngine,
@@ -48,7 +49,7 @@ export function copyTask(context: Context): Nodes {
   const { random } = context;
   const [channel, to] = [random.int(0, 3), random.int(0, 1)];
   const tile = addTile(context, randomLayout(context, randomAxes(context, 5)), {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     producer: loadEngine(channel),
     consumers: [storeEngine(to)],
   });
@@ -58,22 +59,17 @@ export function copyTask(context: Context): Nodes {
   ];
 }
 
-/** A panel stays while a loop reads it part by part: a peek, popped in the last trip. */
+/** A panel stays while one or two loops read it part by part: a peek, popped in the last trip of both. */
 export function panelTask(context: Context): Nodes {
   const { random } = context;
   const rest = randomAxes(context, 2);
-  const channel = random.int(0, 3);
   const nodes: Nodes = [];
-  const loop = temporalLoop(context, { isEntered: true }, (trip) => {
-    const panel: Axis = { count: staticCount(trip.head.maxTotal), isUniform: true };
-    const tile = addTile(context, randomLayout(context, [panel, ...rest]), {
-      dtype: random.pick(allTypes),
-      producer: loadEngine(channel),
-      consumers: [vector],
-    });
-    context.loops.pop();
-    nodes.push(...randomLoad(context, { tile, channel }));
-    context.loops.push(trip);
+  const outside = [...context.loops];
+  const read = (again: readonly LoopInfo[]) => (trip: LoopInfo) => {
+    const inside = context.loops.splice(0, context.loops.length, ...outside);
+    const { tile, load } = loadedPanel(context, trip.head.maxTotal, rest);
+    context.loops.splice(0, context.loops.length, ...inside);
+    nodes.push(...load);
     const part = extentAxis(trip);
     const [stride, ...others] = tile.strides;
     const source: SlotSource = {
@@ -82,12 +78,31 @@ export function panelTask(context: Context): Nodes {
         constant: tile.offset,
         terms: [{ coefficient: stride!, of: "index", id: trip.head.id }],
       },
-      pop: edges([trip], "last"),
+      pop: edges([...again, trip], "last"),
     };
     const given = { tile, pop: always, source, strides: [stride!, ...others] };
     return parallelVec(context, [part, ...rest], [given]);
-  });
+  };
+  const entered = { isEntered: true };
+  const loop = random.chance(0.5)
+    ? temporalLoop(context, entered, read([]))
+    : temporalLoop(context, entered, (outer) => [temporalLoop(context, entered, read([outer]))]);
   return [...nodes, loop];
+}
+
+function loadedPanel(
+  context: Context,
+  size: number,
+  rest: readonly Axis[],
+): { readonly tile: Tile; readonly load: Nodes } {
+  const channel = context.random.int(0, 3);
+  const panel: Axis = { count: staticCount(size), isUniform: true };
+  const tile = addTile(context, randomLayout(context, [panel, ...rest]), {
+    dtype: favour(context, allTypes, "slot"),
+    producer: loadEngine(channel),
+    consumers: [vector],
+  });
+  return { tile, load: randomLoad(context, { tile, channel }) };
 }
 
 /** Two loads fill one slot, the second publishes it. */
@@ -98,7 +113,7 @@ export function concatTask(context: Context): Nodes {
   const whole: Axis = { count: staticCount(head + tail), isUniform: true };
   const channel = random.int(0, 3);
   const tile = addTile(context, randomLayout(context, [whole, ...rest]), {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     producer: loadEngine(channel),
     consumers: [vector],
   });
@@ -123,7 +138,7 @@ export function fanTask(context: Context): Nodes {
   const axes = randomAxes(context, 3);
   const consumers: EngineRef[] = [vector, storeEngine(0), storeEngine(1)];
   const tile = addTile(context, randomLayout(context, axes), {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     producer: loadEngine(channel),
     consumers: random.shuffled(consumers),
   });
@@ -146,7 +161,7 @@ export function stateTask(context: Context): Nodes {
   const isRing = random.chance(0.5);
   const channel = random.int(0, 1);
   const state = addTile(context, randomLayout(context, axes), {
-    dtype: random.chance(0.5) ? "f32" : random.pick(allTypes),
+    dtype: random.chance(0.5) ? "f32" : favour(context, allTypes, "slot"),
     depth: isRing ? random.int(2, 3) : random.int(1, 2),
     producer: vector,
     consumers: [vector],
@@ -158,7 +173,7 @@ export function stateTask(context: Context): Nodes {
     return stateVec(context, axes, { into: state, dest, source });
   });
   const result = addTile(context, randomLayout(context, axes), {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     producer: vector,
     consumers: [storeEngine(channel)],
   });
@@ -188,7 +203,7 @@ function stateVec(context: Context, axes: readonly Axis[], options: StateVec): N
   const { into, dest, source, from = into } = options;
   const channel = random.int(0, 3);
   const more = addTile(context, randomLayout(context, axes), {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     producer: loadEngine(channel),
     consumers: [vector],
   });
@@ -250,7 +265,7 @@ function neighbourTask(context: Context, spatial: readonly LoopInfo[]): Nodes {
   const axes = uniformAxes(context);
   const channel = random.int(0, 3);
   const tile = addTile(context, randomLayout(context, axes), {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     producer: loadEngine(channel),
     consumers: [vector],
   });
@@ -303,7 +318,7 @@ function gatherTask(context: Context, spatial: readonly LoopInfo[]): Nodes {
     elements: stride * parts.count.max + inner.elements,
   };
   const tile = addTile(context, layout, {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     producer: loadEngine(channel),
     consumers: [vector],
   });
@@ -433,7 +448,7 @@ export function laggingTask(context: Context): Nodes {
   const trips = random.int(2, 4);
   const channel = random.int(0, 3);
   const tile = addTile(context, randomLayout(context, axes), {
-    dtype: random.pick(allTypes),
+    dtype: favour(context, allTypes, "slot"),
     depth: trips,
     producer: loadEngine(channel),
     consumers: [vector],

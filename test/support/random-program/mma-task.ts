@@ -17,6 +17,7 @@ import {
 import type { DeviceDType } from "../../../src/numerics/dtype.js";
 import {
   edges,
+  favour,
   floatTypes,
   integerTypes,
   loadEngine,
@@ -59,7 +60,7 @@ export function mmaTask(context: Context): Nodes {
   const g = some(0, random.chance(0.3) ? 1 : 0);
   const m = some(random.chance(0.9) ? 1 : 0, random.chance(0.3) ? 2 : 1);
   const n = some(random.chance(0.9) ? 1 : 0, random.chance(0.3) ? 2 : 1);
-  const isFloat = random.chance(0.6);
+  const isFloat = random.chance(0.5);
   const outer = [...g, ...m, ...n];
   const acc = addTile(context, randomLayout(context, outer), {
     dtype: isFloat ? "f32" : "i32",
@@ -109,8 +110,8 @@ function product1(
     randomAxis(context, { max: random.int(2, random.chance(0.2) ? 24 : 5), loops: context.loops }),
   );
   const nodes: Nodes = [];
-  const a = operand(context, { isFloat, outer: [...g, ...m], k }, nodes);
-  const b = operand(context, { isFloat, outer: [...g, ...n], k }, nodes);
+  const a = operand(context, { isFloat, outer: [...g, ...m], k, place: "slot" }, nodes);
+  const b = operand(context, { isFloat, outer: [...g, ...n], k, place: "memory" }, nodes);
   const axes = [
     ...g.map((axis) => ({ role: "g" as const, axis })),
     ...m.map((axis) => ({ role: "m" as const, axis })),
@@ -162,6 +163,8 @@ interface OperandShape {
   readonly isFloat: boolean;
   readonly outer: readonly Axis[];
   readonly k: readonly Axis[];
+  /** Whose favourite type it has. */
+  readonly place: "slot" | "memory";
 }
 
 interface LoadedOperand {
@@ -172,7 +175,7 @@ interface LoadedOperand {
 /** A loaded operand; an outer and a k axis may slide over one axis of it, as in a convolution. */
 function operand(
   context: Context,
-  { isFloat, outer, k }: OperandShape,
+  { isFloat, outer, k, place }: OperandShape,
   nodes: Nodes,
 ): LoadedOperand {
   const { random } = context;
@@ -189,7 +192,7 @@ function operand(
   const axes = window === undefined ? own : [...own, windowAxis(window)];
   const channel = random.int(0, 3);
   const tile = addTile(context, randomLayout(context, axes), {
-    dtype: random.pick<DeviceDType>(isFloat ? floatTypes : integerTypes),
+    dtype: favour<DeviceDType>(context, isFloat ? floatTypes : integerTypes, place),
     producer: loadEngine(channel),
     consumers: [tensor],
   });
@@ -233,7 +236,7 @@ function zeroPoint(
   const own = axes.filter(() => random.chance(0.25));
   const channel = random.int(0, 3);
   const tile = addTile(context, randomLayout(context, own), {
-    dtype: random.pick(integerTypes),
+    dtype: favour(context, integerTypes, "slot"),
     producer: loadEngine(channel),
     consumers: [tensor],
   });

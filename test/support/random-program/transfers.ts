@@ -21,6 +21,7 @@ import {
   addBinding,
   addScalar,
   allTypes,
+  favour,
   floatTypes,
   isFloatType,
   isSpatial,
@@ -62,7 +63,7 @@ export function randomLoad(context: Context, options: LoadOptions): Nodes {
   const dimensions = tile.axes.map((axis) => randomDimension(context, axis, loops, isPlain));
   const before: Nodes = [];
   const indexAxis =
-    isPlain || tile.axes.length === 0 || !random.chance(0.15)
+    isPlain || tile.axes.length === 0 || !random.chance(0.2)
       ? undefined
       : random.int(0, tile.axes.length - 1);
   let index: IndexOperand<SlotSource> | undefined;
@@ -86,7 +87,7 @@ export function randomLoad(context: Context, options: LoadOptions): Nodes {
     ? random.pick(["i8", "u8", "i4", "u4", "f8e4m3fn"] as const)
     : random.chance(0.5)
       ? tile.dtype
-      : random.pick(allTypes);
+      : favour(context, allTypes, "memory");
   const walk = randomWalk(context, tile, dimensions, { loops, mayOverlap: true });
   const contents = randomContents(context, dtype, walk.elements);
   const binding = addBinding(context, { dtype, elements: walk.elements, access: "read" }, contents);
@@ -320,7 +321,7 @@ export function randomStore(context: Context, { tile, source, channel }: StoreOp
   const dimensions = tile.axes.map((axis) => randomDimension(context, axis, loops, false));
   const before: Nodes = [];
   let index: IndexOperand<SlotSource> | undefined;
-  if (tile.axes.length > 0 && random.chance(0.15)) {
+  if (tile.axes.length > 0 && random.chance(0.25)) {
     const axis = random.int(0, tile.axes.length - 1);
     dimensions[axis] = { size: random.int(1, 9), indexed: true };
     index = indexOperand(
@@ -329,9 +330,9 @@ export function randomStore(context: Context, { tile, source, channel }: StoreOp
       dimensions[axis]!.size,
     );
   }
-  const combines = random.chance(index === undefined ? 0.1 : 0.7);
-  const combine = random.pick(["add", "mul", "min", "max"] as const);
-  const dtype = random.chance(0.5) ? tile.dtype : random.pick(allTypes);
+  const combines = random.chance(index === undefined ? 0.2 : 0.7);
+  const combine = favour(context, ["add", "mul", "min", "max"] as const, "slot");
+  const dtype = random.chance(0.5) ? tile.dtype : favour(context, allTypes, "memory");
   const walk = randomWalk(context, tile, dimensions, { loops, mayOverlap: false });
   const contents = randomContents(context, dtype, walk.elements);
   const access = random.chance(0.9) ? "write" : "shared";

@@ -19,6 +19,7 @@ import { laneProgramBuilder } from "../../../src/numerics/lanes.js";
 import {
   allTypes,
   edges,
+  favour,
   floatTypes,
   integerTypes,
   loadEngine,
@@ -166,7 +167,7 @@ interface Input {
 
 function randomInput(context: Context, axes: readonly Axis[], loads: Nodes): Input {
   const { random } = context;
-  const dtype = random.chance(0.4) ? "f32" : random.pick(allTypes);
+  const dtype = random.chance(0.4) ? "f32" : favour(context, allTypes, "slot");
   const channel = random.int(0, 3);
   const options = { dtype, producer: loadEngine(channel), consumers: [vector] };
   if (random.chance(0.15)) {
@@ -212,7 +213,7 @@ function addPlain(context: Context, space: Space, result: Outputs): void {
   // A scan may leave its last value only: a stride of 0 keeps what is written last.
   const axes =
     space.kind === "scan" && random.chance(0.2) && isNeverEmpty(space.inner) ? space.parallel : all;
-  const dtype = random.pick(allTypes);
+  const dtype = favour(context, allTypes, "slot");
   const channel = random.int(0, 1);
   const tile = addTile(context, randomLayout(context, axes), {
     dtype,
@@ -236,7 +237,7 @@ const reductions = {
 function addReduced(context: Context, space: Space, result: Outputs): void {
   const { random } = context;
   const type = random.pick(["f32", "f32", "i32"] as const);
-  const reduction: Reduction = random.pick(reductions[type]);
+  const reduction: Reduction = favour<Reduction>(context, reductions[type], "memory");
   const all = [...space.parallel, ...space.inner];
   const isSum = type === "f32" && (reduction === "sum" || reduction === "prod");
   const goesOn = space.chunks.length > 0;
@@ -273,8 +274,8 @@ function addReduced(context: Context, space: Space, result: Outputs): void {
 function reducedType(context: Context, type: RegisterType, hasPartials: boolean): DeviceDType {
   const { random } = context;
   if (hasPartials) return "f32";
-  if (type === "f32") return random.chance(0.6) ? "f32" : random.pick(floatTypes);
-  return random.chance(0.6) ? "i32" : random.pick([...integerTypes, "bool"] as const);
+  if (type === "f32") return random.chance(0.6) ? "f32" : favour(context, floatTypes, "slot");
+  return random.chance(0.6) ? "i32" : favour(context, [...integerTypes, "bool"] as const, "slot");
 }
 
 function phaseOf(chunks: readonly LoopInfo[]): Affine {
@@ -293,11 +294,10 @@ interface FoldOptions {
 
 /** Reduces 16 partials to the result and stores it. */
 function foldTask(context: Context, { tile, parallel, reduction, channel }: FoldOptions): Nodes {
-  const { random } = context;
   const partials = tile.axes.at(-1)!;
   const axes = [...parallel, partials];
   const folded = addTile(context, randomLayout(context, parallel), {
-    dtype: random.pick(floatTypes),
+    dtype: favour(context, floatTypes, "slot"),
     producer: vector,
     consumers: [storeEngine(channel)],
   });
