@@ -3,11 +3,12 @@ import { byteLength, type DeviceDType, type DType } from "../numerics/dtype.js";
 import {
   allocateData,
   bytesFromData,
+  convertData,
   dataFromBytes,
   type NumericData,
 } from "../numerics/convert.js";
 import { elementCount, rowMajorStrides, type Tensor } from "../numerics/tensor.js";
-import { fail } from "../support/diagnostic.js";
+import { DiagnosticError, fail } from "../support/diagnostic.js";
 import type { DeviceRegion } from "./device.js";
 
 /** A dense or strided tensor in a region, all numbers known. */
@@ -24,6 +25,9 @@ export interface PlacedTensor {
  * indices stay within int32.
  */
 export const narrowedMagnitudeMax = 2 ** 30;
+
+/** An integer that the compiler assumed to be small is not: this run has to be computed on the host. */
+export class TooLargeForDevice extends DiagnosticError {}
 
 export function writeTensor(
   region: DeviceRegion,
@@ -55,6 +59,14 @@ export function readTensor(region: DeviceRegion, place: PlacedTensor, dtype: DTy
     data = dense;
   }
   return { dtype, shape: place.shape, data: widen(data, place.dtype, dtype) };
+}
+
+/** Between the caller's type of a tensor and int32, to which the compiler has narrowed it. */
+export function conform(tensor: Tensor, dtype: DType, name: string): Tensor {
+  if (tensor.dtype === dtype || Array.isArray(tensor.data)) return tensor;
+  const { shape, data } = tensor;
+  if (dtype === "i32") return { dtype, shape, data: narrow(tensor, dtype, name) };
+  return { dtype, shape, data: convertData(tensor.dtype, data, dtype) };
 }
 
 function isDense({ shape, strides }: PlacedTensor): boolean {
@@ -96,13 +108,13 @@ function narrow(tensor: Tensor, dtype: DeviceDType, name: string): NumericData {
   for (let i = 0; i < data.length; i++) {
     const value = Number(data[i]);
     if (Math.abs(value) > narrowedMagnitudeMax) {
-      fail(
-        "L0602",
-        `input "${name}" holds ${data[i]}, the device takes integers up to ${narrowedMagnitudeMax}`,
+      throw new TooLargeForDevice([
         {
+          code: "L0602",
+          message: `input "${name}" holds ${data[i]}, the device takes integers up to ${narrowedMagnitudeMax}`,
           hint: "indices and lengths fit; other int64 data has to be computed on the host",
         },
-      );
+      ]);
     }
     narrowed[i] = value as never;
   }

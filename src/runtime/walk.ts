@@ -12,6 +12,9 @@ import type {
 } from "../isa/executable.js";
 import { type Dim, evaluateDim } from "../ir/dim.js";
 import { bindShapes } from "../ir/bindings.js";
+import { evaluateDims } from "../ir/evaluate.js";
+import type { Value } from "../ir/graph.js";
+import { encodeArray } from "../numerics/convert.js";
 import type { DType } from "../numerics/dtype.js";
 import { byteLength } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
@@ -20,7 +23,7 @@ import { evaluateHostGraph } from "../ops/evaluate-node.js";
 import type { HostValue } from "../ops/record.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { Device, DeviceRegion, LoadedProgram } from "./device.js";
-import { type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
+import { conform, type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
 
 export interface LoadedExecutable {
   readonly executable: Executable;
@@ -87,8 +90,15 @@ function asTensor(value: HostValue, name: string): Tensor {
 }
 
 function readPort(run: Run, port: Port): HostValue {
-  if (port.location.where === "host") return hostValue(run, port.location);
+  if (port.location.where === "host") {
+    return conformed(hostValue(run, port.location), port.dtype, port.name);
+  }
   return readTensor(run.region, placed(run, port.location), port.dtype);
+}
+
+/** Inputs reach the host in the caller's type, results leave it in that of the graph. */
+function conformed(value: HostValue, dtype: DType, name: string): HostValue {
+  return isTensor(value) ? conform(value, dtype, name) : value;
 }
 
 function hostValue(run: Run, ref: HostTensorRef): HostValue {
@@ -114,7 +124,12 @@ function walkStep(run: Run, step: Step): void {
     case "copy":
       return copy(run, step.from, step.to, step.dtype);
     case "host": {
-      const inputs = new Map(step.inputs.map(({ name, slot }) => [name, run.slots.get(slot)!]));
+      const dtypes = new Map(step.graph.inputs.map(({ name, dtype }) => [name, dtype]));
+      const inputs = new Map(
+        step.inputs.map(({ name, slot }) => {
+          return [name, conformed(run.slots.get(slot)!, dtypes.get(name)!, name)];
+        }),
+      );
       const isKnown = step.graph.nodes.length === 0;
       const outputs = isKnown
         ? step.graph.outputs.map(({ value }) => knownValue(run, value))
@@ -130,12 +145,15 @@ function walkStep(run: Run, step: Step): void {
 /** A constant, or a vector of dims under this run's bindings. */
 function knownValue(
   run: Run,
-  value: { readonly data?: Tensor; readonly dims?: readonly Dim[]; readonly shape: readonly Dim[] },
+  { data, dims = [], dtype, shape }: Pick<Value, "data" | "dims" | "dtype" | "shape">,
 ): Tensor {
-  if (value.data !== undefined) return value.data;
-  const elements = (value.dims ?? []).map((dim) => BigInt(evaluateDim(dim, run.bindings)));
-  const shape = value.shape.map((dim) => evaluateDim(dim, run.bindings));
-  return { dtype: "i64", shape, data: BigInt64Array.from(elements) };
+  if (data !== undefined) return data;
+  const elements = evaluateDims(dims, run.bindings);
+  return {
+    dtype,
+    shape: evaluateDims(shape, run.bindings),
+    data: encodeArray(dtype, elements),
+  };
 }
 
 function launch(run: Run, step: LaunchStep): void {
