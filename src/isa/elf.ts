@@ -1,0 +1,356 @@
+/**
+ * An Executable as one ELF64 file and back. Words and descriptors of programs and the constants are binary, everything
+ * else is JSON, so that a person with `readelf -x` or any script can look at it.
+ *
+ *   .lightloom.meta   name, machine, symbols, where each program and host tensor lies in its section
+ *   .programs         instruction words of all programs        .descriptors  their descriptor tables
+ *   .constants        contents of constant buffers             .placement    buffers
+ *   .schedule         steps, inputs, outputs                   .host         graphs of host steps as text
+ *   .host.data        large tensors of host steps              .origins      ONNX nodes by step and role
+ *   .records          decisions with their reasons
+ */
+import type { DimSymbol } from "../ir/dim.js";
+import type { Origin } from "../ir/graph.js";
+import type { SubgraphTemplate } from "../ir/onnx-node.js";
+import { parseGraph } from "../ir/parse.js";
+import { printWithReferences, type TextReferences } from "../ir/print.js";
+import { bytesFromData, dataFromBytes } from "../numerics/convert.js";
+import type { DType } from "../numerics/dtype.js";
+import { elementCount, type Tensor } from "../numerics/tensor.js";
+import { DiagnosticError, fail } from "../support/diagnostic.js";
+import { concatenate } from "./descriptors.js";
+import { elfPieces, parseJson, readSections, type Section, utf8 } from "./elf-sections.js";
+import { decodeParts, encodeParts } from "./encode.js";
+import type {
+  DecisionRecord,
+  DeviceBuffer,
+  Executable,
+  HostStep,
+  LaunchStep,
+  Port,
+  Step,
+} from "./executable.js";
+
+/**
+ * How bodies of control flow on the host are written: they are parts of the model, which only the import can read.
+ * Without one, an executable that has such bodies cannot be written.
+ */
+export interface SubgraphCodec {
+  encode(template: SubgraphTemplate): Uint8Array;
+  decode(bytes: Uint8Array): SubgraphTemplate;
+}
+
+export function writeElf(executable: Executable, subgraphs?: SubgraphCodec): Uint8Array {
+  return concatenate(writeElfPieces(executable, subgraphs));
+}
+
+/** The same in pieces, so that a file of many gigabytes need not be one array. */
+export function writeElfPieces(executable: Executable, subgraphs?: SubgraphCodec): Uint8Array[] {
+  const programs = executable.programs.map(encodeParts);
+  const words = layOut(programs.map((program) => program.words));
+  const descriptors = layOut(programs.map((program) => program.descriptors));
+  const host = hostWriter(subgraphs);
+  const steps = executable.steps.map((step) => fileStep(step, host));
+  const { name, machine, symbols, memoryBytes, inputs, outputs } = executable;
+  const meta: Meta = {
+    name,
+    machine,
+    symbols,
+    memoryBytes,
+    programs: programs.map((_, i) => ({
+      words: words.ranges[i]!,
+      descriptors: descriptors.ranges[i]!,
+    })),
+    tensors: host.tensors(),
+    subgraphs: host.subgraphs(),
+  };
+  const origins = executable.steps.map((step) => (step.kind === "launch" ? step.origins : []));
+  return elfPieces([
+    json(".lightloom.meta", meta),
+    { name: ".programs", bytes: words.bytes, alignment: 16, kind: "code" },
+    { name: ".descriptors", bytes: descriptors.bytes, alignment: 8, kind: "data" },
+    { name: ".constants", bytes: executable.constants, alignment: 64, kind: "data" },
+    json(".schedule", { steps, inputs, outputs } satisfies Schedule),
+    json(".placement", executable.buffers),
+    json(".host", host.graphs()),
+    { name: ".host.data", bytes: host.data(), alignment: 64, kind: "data" },
+    json(".origins", origins),
+    json(".records", executable.records),
+  ]);
+}
+
+/** L0502 if the file is damaged, cut short, of another version, or no executable. */
+export function readElf(file: Uint8Array, subgraphs?: SubgraphCodec): Executable {
+  const sections = readSections(file);
+  const bytesOf = (name: string): Uint8Array =>
+    sections.get(name) ?? fail("L0502", `the file has no section ${name}`);
+  const read = (name: string): unknown => parseJson(bytesOf(name), name);
+  try {
+    const meta = read(".lightloom.meta") as Meta;
+    const dims = dimReader(meta.symbols);
+    const host = hostReader(
+      meta,
+      read(".host") as readonly string[],
+      bytesOf(".host.data"),
+      subgraphs,
+    );
+    const { steps, inputs, outputs } = dims(read(".schedule")) as Schedule;
+    const origins = read(".origins") as readonly (readonly (readonly Origin[])[])[];
+    return {
+      name: meta.name,
+      machine: meta.machine,
+      symbols: meta.symbols,
+      programs: meta.programs.map((program) =>
+        decodeParts({
+          words: slice(bytesOf(".programs"), program.words),
+          descriptors: slice(bytesOf(".descriptors"), program.descriptors),
+        }),
+      ),
+      buffers: read(".placement") as readonly DeviceBuffer[],
+      memoryBytes: meta.memoryBytes,
+      constants: bytesOf(".constants"),
+      inputs,
+      outputs,
+      steps: steps.map((step, i) => memoryStep(step, host, origins[i] ?? [])),
+      records: read(".records") as readonly DecisionRecord[],
+    };
+  } catch (error) {
+    // The hashes hold, so this was written by something that does not keep to the format.
+    if (error instanceof DiagnosticError) throw error;
+    return fail("L0502", "the file does not have the form of an executable", {
+      notes: [String(error)],
+    });
+  }
+}
+
+interface Range {
+  readonly offset: number;
+  readonly size: number;
+}
+
+interface Meta {
+  readonly name: string;
+  readonly machine: Executable["machine"];
+  readonly symbols: readonly DimSymbol[];
+  readonly memoryBytes: number;
+  readonly programs: readonly { readonly words: Range; readonly descriptors: Range }[];
+  readonly tensors: readonly HostTensor[];
+  readonly subgraphs: readonly HostSubgraph[];
+}
+
+/** A tensor that the text of host graphs names by its hash. */
+interface HostTensor {
+  readonly hash: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: Range;
+  /** Strings only, which have no bytes of their own. */
+  readonly strings?: readonly string[];
+}
+
+interface HostSubgraph {
+  readonly key: string;
+  readonly data: Range;
+}
+
+interface Schedule {
+  readonly steps: readonly FileStep[];
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+}
+
+/** Graphs are kept by number, origins in a section of their own. */
+type FileStep =
+  | Exclude<Step, LaunchStep | HostStep>
+  | Omit<LaunchStep, "origins">
+  | (Omit<HostStep, "graph"> & { readonly graph: number });
+
+function fileStep(step: Step, host: HostWriter): FileStep {
+  switch (step.kind) {
+    case "launch": {
+      const { origins: _, ...rest } = step;
+      return rest;
+    }
+    case "host":
+      return { ...step, graph: host.add(step) };
+    case "copy":
+      return step;
+    default:
+      return step satisfies never;
+  }
+}
+
+function memoryStep(step: FileStep, host: HostReader, origins: LaunchStep["origins"]): Step {
+  switch (step.kind) {
+    case "launch":
+      return { ...step, origins };
+    case "host":
+      return { ...step, graph: host(step.graph) };
+    case "copy":
+      return step;
+    default:
+      return step satisfies never;
+  }
+}
+
+interface HostWriter {
+  /** Number of the step's graph. */
+  add(step: HostStep): number;
+  graphs(): readonly string[];
+  tensors(): readonly HostTensor[];
+  subgraphs(): readonly HostSubgraph[];
+  data(): Uint8Array;
+}
+
+function hostWriter(codec: SubgraphCodec | undefined): HostWriter {
+  const texts: string[] = [];
+  const pieces: Uint8Array[] = [];
+  const tensors = new Map<string, HostTensor>();
+  const subgraphs: HostSubgraph[] = [];
+  let size = 0;
+  const append = (bytes: Uint8Array): Range => {
+    const padding = (64 - (size % 64)) % 64;
+    if (padding > 0) pieces.push(new Uint8Array(padding));
+    const range = { offset: size + padding, size: bytes.length };
+    pieces.push(bytes);
+    size = range.offset + range.size;
+    return range;
+  };
+  return {
+    add(step) {
+      const number = texts.length;
+      const { text, references } = printWithReferences(step.graph);
+      texts.push(text);
+      for (const { hash, tensor } of tensorsIn(text, references)) {
+        if (!tensors.has(hash)) tensors.set(hash, { hash, ...fileTensor(tensor, append) });
+      }
+      for (const { key, template } of subgraphsIn(text, references)) {
+        if (codec === undefined) {
+          fail("L0301", "a step on the host has control flow, which this file cannot hold", {
+            notes: [step.reason],
+          });
+        }
+        subgraphs.push({ key: `${number}:${key}`, data: append(codec.encode(template)) });
+      }
+      return number;
+    },
+    graphs: () => texts,
+    tensors: () => [...tensors.values()],
+    subgraphs: () => subgraphs,
+    data: () => concatenate(pieces),
+  };
+}
+
+function fileTensor(
+  { dtype, shape, data }: Tensor,
+  append: (bytes: Uint8Array) => Range,
+): Omit<HostTensor, "hash"> {
+  if (Array.isArray(data)) return { dtype, shape, data: { offset: 0, size: 0 }, strings: data };
+  return { dtype, shape, data: append(bytesFromData(dtype, data)) };
+}
+
+/** What a graph's text refers to, found by reading it. */
+function tensorsIn(text: string, references: TextReferences) {
+  const found: { readonly hash: string; readonly tensor: Tensor }[] = [];
+  parseGraph(text, {
+    ...references,
+    tensor(hash) {
+      const tensor = references.tensor(hash);
+      if (tensor !== undefined) found.push({ hash, tensor });
+      return tensor;
+    },
+  });
+  return found;
+}
+
+function subgraphsIn(text: string, references: TextReferences) {
+  const found: { readonly key: string; readonly template: SubgraphTemplate }[] = [];
+  parseGraph(text, {
+    ...references,
+    subgraph(key) {
+      const template = references.subgraph(key);
+      if (template !== undefined) found.push({ key, template });
+      return template;
+    },
+  });
+  return found;
+}
+
+type HostReader = (graph: number) => HostStep["graph"];
+
+function hostReader(
+  meta: Meta,
+  texts: readonly string[],
+  data: Uint8Array,
+  codec: SubgraphCodec | undefined,
+): HostReader {
+  const tensors = new Map(meta.tensors.map((tensor) => [tensor.hash, tensor]));
+  const subgraphs = new Map(meta.subgraphs.map((subgraph) => [subgraph.key, subgraph.data]));
+  const known = new Map<string, Tensor>();
+  const tensorOf = (hash: string): Tensor | undefined => {
+    const entry = tensors.get(hash);
+    if (entry === undefined) return undefined;
+    let tensor = known.get(hash);
+    if (tensor === undefined) {
+      tensor = memoryTensor(entry, data);
+      known.set(hash, tensor);
+    }
+    return tensor;
+  };
+  return (number) =>
+    parseGraph(texts[number] ?? fail("L0502", `there is no host graph ${number}`), {
+      tensor: tensorOf,
+      subgraph(key) {
+        const range = subgraphs.get(`${number}:${key}`);
+        if (range === undefined) return undefined;
+        if (codec !== undefined) return codec.decode(slice(data, range));
+        return fail("L0502", "the file holds control flow of the host, which needs the compiler");
+      },
+    });
+}
+
+function memoryTensor({ dtype, shape, data, strings }: HostTensor, bytes: Uint8Array): Tensor {
+  if (strings !== undefined) return { dtype, shape, data: [...strings] };
+  return { dtype, shape, data: dataFromBytes(dtype, slice(bytes, data), elementCount(shape)) };
+}
+
+/** Dims in JSON carry their symbols by value; in memory each symbol is one object. */
+function dimReader(symbols: readonly DimSymbol[]): (value: unknown) => unknown {
+  const byName = new Map(symbols.map((symbol) => [symbol.name, symbol]));
+  const revive = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(revive);
+    if (typeof value !== "object" || value === null) return value;
+    const record = value as Readonly<Record<string, unknown>>;
+    const revived = Object.fromEntries(
+      Object.entries(record).map(([k, item]) => [k, revive(item)]),
+    );
+    if (record["kind"] !== "symbol") return revived;
+    const symbol = record["symbol"] as DimSymbol;
+    return { ...revived, symbol: byName.get(symbol.name) ?? symbol };
+  };
+  return revive;
+}
+
+function layOut(parts: readonly Uint8Array[]): {
+  readonly bytes: Uint8Array;
+  readonly ranges: readonly Range[];
+} {
+  let offset = 0;
+  const ranges = parts.map((part) => {
+    const range = { offset, size: part.length };
+    offset += part.length;
+    return range;
+  });
+  return { bytes: concatenate(parts), ranges };
+}
+
+function slice(bytes: Uint8Array, { offset, size }: Range): Uint8Array {
+  if (!(offset >= 0 && size >= 0 && offset + size <= bytes.length)) {
+    fail("L0502", `bytes [${offset}, ${offset + size}) lie outside their section`);
+  }
+  return bytes.subarray(offset, offset + size);
+}
+
+function json(name: string, value: unknown): Section {
+  return { name, bytes: utf8(JSON.stringify(value)), alignment: 8, kind: "information" };
+}
