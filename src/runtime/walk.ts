@@ -10,7 +10,7 @@ import type {
   Port,
   Step,
 } from "../isa/executable.js";
-import { type Dim, evaluateDim } from "../ir/dim.js";
+import { evaluateDim } from "../ir/dim.js";
 import { bindShapes } from "../ir/bindings.js";
 import { evaluateDims } from "../ir/evaluate.js";
 import type { Value } from "../ir/graph.js";
