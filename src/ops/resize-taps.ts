@@ -68,6 +68,34 @@ export function repeatsWholly(axis: ResizeAxis, rules: ResizeRules): number | un
   return isWhole ? scale : undefined;
 }
 
+/** What linear interpolation by a whole factor does to the element i of any axis. */
+export interface LinearPhases {
+  /** Output i * times + r is own[r] * x[i] + other[r] * x[i - 1 or i + 1], clamped to the axis. */
+  readonly times: number;
+  readonly own: readonly number[];
+  readonly other: readonly number[];
+  /** Whether the other element is the one before. */
+  readonly isBefore: readonly boolean[];
+}
+
+export function linearPhases(axis: ResizeAxis, rules: ResizeRules): LinearPhases | undefined {
+  const { scale, region } = axis;
+  const isWhole = Number.isInteger(scale) && scale > 1 && region === undefined;
+  if (rules.mode !== "linear" || !isWhole || rules.excludeOutside) return undefined;
+  const centred = ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"];
+  const isCentred = centred.includes(rules.coordinates);
+  if (!isCentred && rules.coordinates !== "asymmetric") return undefined;
+  const offsets = Array.from({ length: scale }, (_, r) =>
+    isCentred ? (r + 0.5) / scale - 0.5 : r / scale,
+  );
+  return {
+    times: scale,
+    own: offsets.map((offset) => 1 - Math.abs(offset)),
+    other: offsets.map(Math.abs),
+    isBefore: offsets.map((offset) => offset < 0),
+  };
+}
+
 export function axisTaps(
   input: number,
   output: number,

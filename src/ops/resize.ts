@@ -1,17 +1,22 @@
 /**
  * Resize and Upsample, axis by axis. Each axis has, per output position, a few input positions ("taps") and
  * weights, both constant: one tap is a repeat or a gather, few taps are gathers and a weighted sum, many (a
- * strong antialias filter) a contraction. The positions and weights themselves are in `resize-taps.ts`.
+ * strong antialias filter) a contraction. Linear interpolation by a whole factor needs no gather: it weighs
+ * the input with its neighbours. The positions and weights themselves are in `resize-taps.ts`.
  */
 import { computeType, operator, range } from "./helpers.js";
 import { decodeElement } from "../numerics/convert.js";
-import { type Dim, dimFloorDiv, dimMul, staticDim } from "../ir/dim.js";
+import type { DType } from "../numerics/dtype.js";
+import { type Dim, dimFloorDiv, dimMul, dimSub, staticDim } from "../ir/dim.js";
 import { shapeText } from "../ir/graph-shapes.js";
 import type { Value } from "../ir/graph.js";
+import { tensorOf } from "./host.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 import {
   axisTaps,
   coordinateModes,
+  type LinearPhases,
+  linearPhases,
   repeatsWholly,
   type ResizeAxis,
   type ResizeMode,
@@ -198,6 +203,8 @@ function resizeAxis(c: LowerContext, x: Value, axis: ResizeAxis, rules: ResizeRu
   if (axis.scale === 1 && axis.region === undefined) return { value: x };
   const wholly = repeatsWholly(axis, rules);
   if (wholly !== undefined) return { value: repeatAxis(c, x, axis.axis, wholly) };
+  const phases = linearPhases(axis, rules);
+  if (phases !== undefined) return { value: interpolateWholly(c, x, axis.axis, phases) };
   const reason = "the positions that a Resize samples depend on it";
   const taps = axisTaps(staticDim(axis.input, reason), staticDim(axis.output, reason), axis, rules);
   const value = taps.isIdentity
@@ -226,10 +233,44 @@ function repeatAxis(c: LowerContext, x: Value, axis: number, times: number): Val
   );
 }
 
+/** Each element with its neighbours gives `times` results, as a new axis that is then joined. */
+function interpolateWholly(
+  c: LowerContext,
+  x: Value,
+  axis: number,
+  { times, own, other, isBefore }: LinearPhases,
+): Value {
+  const rest = dimSub(x.shape[axis]!, 1);
+  const before = c.b.concat([c.b.sliceAxis(x, axis, 0, 1), c.b.sliceAxis(x, axis, 0, rest)], axis);
+  const after = c.b.concat(
+    [c.b.sliceAxis(x, axis, 1, rest), c.b.sliceAxis(x, axis, rest, 1)],
+    axis,
+  );
+  const place = (dtype: DType, values: readonly number[]): Value =>
+    alongAxis(c, c.b.constant(tensorOf(dtype, [times], values)), axis + 1, x.shape.length + 1);
+  const apart = [x, before, after].map((value) => c.b.unsqueeze(value, [axis + 1]));
+  const constants = [
+    place(x.dtype, own),
+    place(x.dtype, other),
+    place("bool", isBefore.map(Number)),
+  ];
+  const results = c.b.map(x.dtype, [...apart, ...constants], (l, v, b, a, w, o, m) =>
+    l.add(l.mul(v!, w!), l.mul(l.select(m!, b!, a!), o!)),
+  );
+  return c.b.reshape(
+    results,
+    x.shape.map((dim, i) => (i === axis ? dimMul(dim, times) : dim)),
+  );
+}
+
 /** The input at the tap number `tap` of every output position. */
 function gatherTap(c: LowerContext, x: Value, axis: number, taps: Taps, tap: number): Value {
   const { count, positions } = taps;
   const data = Int32Array.from({ length: taps.outputs }, (_, i) => positions[i * count + tap]!);
+  const step = data.length > 1 ? data[1]! - data[0]! : 1;
+  if (step !== 0 && data.every((position, i) => position === data[0]! + i * step)) {
+    return c.b.sliceAxis(x, axis, data[0]!, data.length, step);
+  }
   return c.b.gather(x, c.b.constant({ dtype: "i32", shape: [taps.outputs], data }), axis);
 }
 

@@ -115,7 +115,12 @@ const own: readonly Layer[] = [
 ];
 
 describe("recurrent layers", () => {
-  const cases = [...common, ...own].map(layer);
+  const open: OperatorCase = {
+    ...layer({ op: "LSTM", about: "an open number of steps, on the host", given: everything }),
+    open: ["T", batch, inputs],
+    lowered: false,
+  };
+  const cases = [...[...common, ...own].map(layer), open];
   test.each(cases.map((c) => [nameOf(c), c] as const))("%s", async (_name, c) => {
     await compareWithOnnxRuntime(c);
   });
