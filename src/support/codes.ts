@@ -116,6 +116,10 @@ export const diagnosticCodes = {
     title: "device fault",
     explain: "The device reported a fault while running, such as an index out of range.",
   },
+  L0605: {
+    title: "session released",
+    explain: "The session was used after release(). Create another one.",
+  },
   L0701: {
     title: "unknown machine",
     explain: "No machine has that name. `lightloom machines` lists them.",

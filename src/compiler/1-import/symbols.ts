@@ -146,6 +146,16 @@ function dimName(input: ValueInfoProto, axis: number, dim: DimensionProto): numb
   return `${input.name ?? ""}.${axis}`;
 }
 
+/** What an input declares: numbers and names, undefined where it declares no rank. */
+export function declaredDims(input: ValueInfoProto): readonly (number | string)[] | undefined {
+  return dimsOf(input)?.map((dim, axis) => dimName(input, axis, dim));
+}
+
+/** A name that is a sum or product of others ("past + T"), which therefore is no symbol of its own. */
+export function isDimExpression(name: string): boolean {
+  return parseDim(name, () => 1) !== undefined;
+}
+
 /** Symbols whose value the shapes of the inputs at hand give. */
 function actualValues(graph: GraphProto, options: ShapeOptions): Map<string, number> {
   const values = new Map<string, number>();

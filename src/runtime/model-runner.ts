@@ -1,0 +1,228 @@
+/**
+ * One model on one device: compiles when the inputs ask for it, keeps the few executables that are in use, and
+ * runs. Values in and out are the host's; ONNX Runtime's shape of a session is `session.ts`.
+ */
+import { evaluateModel, optionsFor } from "../compiler/1-import/evaluate-model.js";
+import { compileModel } from "../compiler/compile.js";
+import type { Precision } from "../compiler/pipeline.js";
+import { bindShapes } from "../ir/bindings.js";
+import type { Executable } from "../isa/executable.js";
+import type { ExternalData } from "../onnx/external.js";
+import type { Model } from "../onnx/model.js";
+import { isTensor } from "../ops/context.js";
+import type { HostValue } from "../ops/record.js";
+import type { DiagnosticCode } from "../support/codes.js";
+import { DiagnosticError, fail, InternalError } from "../support/diagnostic.js";
+import { contentHash } from "../support/hash.js";
+import type { DeviceMachine } from "../target/machine.js";
+import { checkInputs, type DimSettings } from "./check-inputs.js";
+import type { Device } from "./device.js";
+import { dimCandidates, noteValues, type SeenValues } from "./dims-policy.js";
+import { inputPorts, type ModelPort } from "./model-ports.js";
+import type { ProgramStore } from "./program-store.js";
+import { TooLargeForDevice } from "./transfer.js";
+import { type LoadedExecutable, loadExecutable } from "./walk.js";
+
+export interface RunnerOptions {
+  readonly model: Model;
+  readonly machine: DeviceMachine;
+  readonly precision: Precision;
+  /** By dim_param: a number binds it for good, a range keeps it open from the first run on. */
+  readonly dims: DimSettings;
+  readonly device: Device;
+  /** For diagnostics. */
+  readonly file?: string;
+  readonly externalData?: ExternalData;
+  /** Where executables are kept between sessions. */
+  readonly store?: ProgramStore;
+}
+
+export interface ModelRunner {
+  readonly inputs: readonly ModelPort[];
+  readonly stats: RunnerStats;
+  /** Throws L0601 to L0604 for inputs, and whatever compiling them says. */
+  run(inputs: ReadonlyMap<string, HostValue>): RunOutcome;
+  /** Compiles for these inputs, or finds what has been compiled for them. */
+  prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable;
+  /** Gives the executables and their device memory back. */
+  release(): void;
+}
+
+export interface RunOutcome {
+  readonly outputs: ReadonlyMap<string, HostValue>;
+  readonly executable: Executable;
+  readonly ranOn: RanOn;
+  /** Why the whole model ran on the host although it was compiled for the device. */
+  readonly reason?: string;
+}
+
+export type RanOn = "accelerator" | "host" | "mixed";
+
+export interface RunnerStats {
+  readonly runs: number;
+  readonly compiles: number;
+  /** Executables that came out of the store instead. */
+  readonly storeHits: number;
+  /** Runs that the host took over, by reason. */
+  readonly hostRuns: ReadonlyMap<string, number>;
+}
+
+/** Executables that a runner keeps; the least recently used one goes first. */
+const entriesMax = 4;
+
+export function createModelRunner(options: RunnerOptions): ModelRunner {
+  return new Runner(options);
+}
+
+export function machineHash(machine: DeviceMachine): string {
+  return contentHash(new TextEncoder().encode(JSON.stringify(machine)));
+}
+
+/** Where the steps of an executable run; filling in known values is nobody's work. */
+export function ranOn({ steps }: Executable): RanOn {
+  const launches = steps.some((step) => step.kind === "launch");
+  const host = steps.some((step) => step.kind === "host" && step.graph.nodes.length > 0);
+  if (launches) return host ? "mixed" : "accelerator";
+  return host ? "host" : "accelerator";
+}
+
+class Runner implements ModelRunner {
+  readonly inputs: readonly ModelPort[];
+  readonly #options: RunnerOptions;
+  readonly #machineHash: string;
+  readonly #seen: SeenValues = new Map();
+  readonly #hostRuns = new Map<string, number>();
+  /** Most recently used first. */
+  #entries: readonly LoadedExecutable[] = [];
+  #runs = 0;
+  #compiles = 0;
+  #storeHits = 0;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#machineHash = machineHash(options.machine);
+    this.inputs = inputPorts(options.model);
+  }
+
+  get stats(): RunnerStats {
+    return {
+      runs: this.#runs,
+      compiles: this.#compiles,
+      storeHits: this.#storeHits,
+      hostRuns: new Map(this.#hostRuns),
+    };
+  }
+
+  run(inputs: ReadonlyMap<string, HostValue>): RunOutcome {
+    const loaded = this.prepare(inputs);
+    const { executable } = loaded;
+    this.#runs++;
+    try {
+      return { outputs: loaded.run(inputs), executable, ranOn: ranOn(executable) };
+    } catch (error) {
+      if (!(error instanceof TooLargeForDevice)) throw error;
+      const reason = error.diagnostics[0]!.message;
+      this.#hostRuns.set(reason, (this.#hostRuns.get(reason) ?? 0) + 1);
+      const outputs = evaluateModel(this.#options.model, inputs, this.#importOptions());
+      return { outputs, executable, ranOn: "host", reason };
+    }
+  }
+
+  prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable {
+    checkInputs(this.inputs, inputs, this.#options.dims);
+    noteValues(this.#seen, this.inputs, inputs);
+    const known = this.#entries.find((entry) => fits(entry.executable, inputs));
+    const entry = known ?? this.#create(inputs);
+    const others = this.#entries.filter((other) => other !== entry);
+    this.#entries = [entry, ...others].slice(0, entriesMax);
+    return entry;
+  }
+
+  release(): void {
+    this.#entries = [];
+  }
+
+  /** The first of the policy's settings that fits the machine and can be simulated. */
+  #create(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable {
+    const candidates = dimCandidates(this.#seen, this.#options.dims);
+    for (const [i, dims] of candidates.entries()) {
+      try {
+        return loadExecutable(this.#executable(inputs, dims), this.#options.device);
+      } catch (error) {
+        if (i === candidates.length - 1 || !isTooWide(error)) throw error;
+      }
+    }
+    throw new InternalError("the policy of dims has no candidate");
+  }
+
+  #executable(inputs: ReadonlyMap<string, HostValue>, dims: DimSettings): Executable {
+    const { machine, model, precision, store } = this.#options;
+    const compile = (): Executable => {
+      this.#compiles++;
+      return compileModel(model, {
+        ...this.#importOptions(),
+        ...optionsFor(model, inputs),
+        dims,
+        machine,
+        machineHash: this.#machineHash,
+        precision,
+      });
+    };
+    if (store === undefined) return compile();
+    const key = JSON.stringify([
+      this.#machineHash,
+      precision,
+      [...dims],
+      [...inputs].map(([name, value]) => [name, isTensor(value) ? value.shape : value.kind]),
+    ]);
+    const kept = store.get(key);
+    if (kept !== undefined) {
+      this.#storeHits++;
+      return kept;
+    }
+    const executable = compile();
+    store.put(key, executable);
+    return executable;
+  }
+
+  #importOptions(): { readonly file?: string; readonly externalData?: ExternalData } {
+    const { file, externalData } = this.#options;
+    return {
+      ...(file === undefined ? {} : { file }),
+      ...(externalData === undefined ? {} : { externalData }),
+    };
+  }
+}
+
+/** What narrower ranges, or none, may cure. */
+const tooWideCodes: ReadonlySet<DiagnosticCode> = new Set(["L0203", "L0401", "L0402"]);
+
+function isTooWide(error: unknown): boolean {
+  return (
+    error instanceof DiagnosticError && error.diagnostics.some((d) => tooWideCodes.has(d.code))
+  );
+}
+
+/** Whether the executable takes these inputs: the same ones, with extents that its symbols can be bound to. */
+function fits(executable: Executable, inputs: ReadonlyMap<string, HostValue>): boolean {
+  const ports = executable.inputs;
+  if (ports.length !== inputs.size) return false;
+  const given = ports.flatMap((port) => {
+    const value = inputs.get(port.name);
+    if (value === undefined || !isTensor(value) || port.unknownShape) return [];
+    return [{ value: port, shape: value.shape }];
+  });
+  if (ports.some((port) => !inputs.has(port.name))) return false;
+  try {
+    bindShapes(given, new Map());
+    return true;
+  } catch (error) {
+    if (error instanceof DiagnosticError) return false;
+    throw error;
+  }
+}
+
+/** L0605 for a session that has been released. */
+export function failReleased(): never {
+  fail("L0605", "the session has been released", { hint: "create another one" });
+}

@@ -1,0 +1,35 @@
+/** What Node gives to sessions: models by path, and WebAssembly that is optimised at once. */
+import { setFlagsFromString } from "node:v8";
+import type { Engine } from "../../sim/engine.js";
+import { createJitEngine } from "../../sim/jit/jit.js";
+import type { RuntimeServices } from "../services.js";
+import { loadModelFile } from "./model-file.js";
+
+let engine: Engine | undefined;
+
+export const nodeServices: RuntimeServices = {
+  readModel: (path) => Promise.resolve(loadModelFile(path)),
+  jit: sharedJit,
+  store: () => undefined,
+};
+
+/** One per process: engines share the code of equal programs. */
+export function sharedJit(): Engine {
+  engine ??= createJitEngine({ optimised });
+  return engine;
+}
+
+/**
+ * V8 starts WebAssembly in its baseline compiler and never replaces a function while it runs, so a long-running
+ * kernel would stay slow. The flags hold only while `compile` runs.
+ */
+function optimised<T>(compile: () => T): T {
+  setFlagsFromString("--no-liftoff");
+  setFlagsFromString("--no-wasm-lazy-compilation");
+  try {
+    return compile();
+  } finally {
+    setFlagsFromString("--liftoff");
+    setFlagsFromString("--wasm-lazy-compilation");
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Tensors of ONNX Runtime's JavaScript API to values of ours and back. Anything with `type`, `dims` and `data` is
+ * taken, so tensors of another copy of `onnxruntime-common` are too. Types that the API has no name for (bf16,
+ * fp8) are float32 there, which holds them exactly.
+ */
+import { Tensor as OrtTensor } from "onnxruntime-common";
+import {
+  allocateData,
+  decodeArray,
+  encodeArray,
+  packSubByte,
+  unpackSubByte,
+} from "../numerics/convert.js";
+import { dtypes, isFloat } from "../numerics/dtype.js";
+import { elementCount, type Tensor, type TensorData } from "../numerics/tensor.js";
+import { isTensor } from "../ops/context.js";
+import type { HostValue } from "../ops/record.js";
+import { fail } from "../support/diagnostic.js";
+import type { ModelPort } from "./model-ports.js";
+import { dtypeOfOrt, ortTypes, typeName } from "./type-names.js";
+
+/** What a feed needs to have. */
+export interface TensorLike {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: unknown;
+}
+
+/** Throws L0602 that names the input. Data of the natural array type are shared, not copied. */
+export function tensorFromOrt(fed: TensorLike, port: Pick<ModelPort, "name" | "dtype">): Tensor {
+  const wrong = (message: string): never => fail("L0602", `input "${port.name}" ${message}`);
+  if (fed === null || typeof fed !== "object" || !("type" in fed && "dims" in fed)) {
+    return wrong("is no tensor: it needs type, dims and data");
+  }
+  const { type, dims } = fed;
+  const dtype = dtypeOfOrt(type) ?? wrong(`is of the unknown type "${type}"`);
+  const bad = dims.find((extent) => !Number.isInteger(extent) || extent < 0);
+  if (bad !== undefined) wrong(`has the shape [${dims.join(", ")}]: ${bad} is no extent`);
+  const count = elementCount(dims);
+  const data = naturalData(dtype, fed.data, count) ?? wrong(`has data that are not ${type}`);
+  if (data.length !== count) {
+    wrong(`has ${data.length} elements, its shape [${dims.join(", ")}] asks for ${count}`);
+  }
+  const tensor: Tensor = { dtype, shape: [...dims], data };
+  return isNameless(port.dtype) && dtype === "f32" ? encoded(tensor, port.dtype) : tensor;
+}
+
+/** Throws L0301 for sequences and optionals, which the API has no values for. */
+export function tensorToOrt(value: HostValue, name: string): OrtTensor {
+  if (!isTensor(value)) {
+    fail("L0301", `output "${name}" is a ${value.kind}, which the session's API cannot return`, {
+      hint: "let the model return its items as tensors",
+    });
+  }
+  const { dtype, shape, data } = value;
+  const type = (ortTypes as Partial<Record<Tensor["dtype"], OrtTensor.Type>>)[dtype];
+  if (type === undefined) {
+    if (isFloat(dtype)) return new OrtTensor("float32", decodeArray(dtype, data), [...shape]);
+    fail("L0301", `output "${name}" is of type ${dtype}, which the session's API cannot return`);
+  }
+  const stored = dtypes[dtype].bits === 4 ? packSubByte(dtype, data as Uint8Array) : data;
+  return new OrtTensor(type as "float32", stored as Float32Array, [...shape]);
+}
+
+function isNameless(dtype: ModelPort["dtype"]): dtype is Tensor["dtype"] {
+  return dtype !== undefined && typeName(dtype) === dtype && isFloat(dtype);
+}
+
+function encoded(tensor: Tensor, dtype: Tensor["dtype"]): Tensor {
+  return { ...tensor, dtype, data: encodeArray(dtype, tensor.data as Float32Array) };
+}
+
+/** The fed data as the array that our tensors of the type have; undefined if they are of another type. */
+function naturalData(dtype: Tensor["dtype"], data: unknown, count: number): TensorData | undefined {
+  if (dtype === "string") return Array.isArray(data) ? (data as string[]) : undefined;
+  if (!ArrayBuffer.isView(data) || data instanceof DataView) return undefined;
+  const { buffer, byteOffset, byteLength } = data;
+  if (dtypes[dtype].bits === 4) {
+    return unpackSubByte(
+      dtype,
+      new Uint8Array(buffer, byteOffset, byteLength),
+      count,
+    ) as TensorData;
+  }
+  const natural = allocateData(dtype, 0);
+  if (data.constructor.name === natural.constructor.name) return data as unknown as TensorData;
+  // Newer engines have a Float16Array; ours are its bits. Bytes of a clamped array are bytes.
+  const isSameBits =
+    (dtype === "f16" && data.constructor.name === "Float16Array") ||
+    (dtype === "u8" && data.constructor.name === "Uint8ClampedArray");
+  if (!isSameBits) return undefined;
+  return dtype === "f16"
+    ? new Uint16Array(buffer, byteOffset, byteLength / 2)
+    : new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,199 @@
+/**
+ * Sessions in the shape of ONNX Runtime's JavaScript API, so that existing clients work with the import changed.
+ * What runs below is `model-runner.ts`; where a model's bytes come from is the host's affair (`services.ts`).
+ */
+import type { InferenceSession as OrtSession, Tensor as OrtTensor } from "onnxruntime-common";
+import type { DimRange } from "../compiler/1-import/symbols.js";
+import type { Precision } from "../compiler/pipeline.js";
+import type { ExternalData } from "../onnx/external.js";
+import type { Model } from "../onnx/model.js";
+import type { Engine } from "../sim/engine.js";
+import { createReferenceEngine } from "../sim/reference/reference.js";
+import { DiagnosticError } from "../support/diagnostic.js";
+import type { DeviceMachine } from "../target/machine.js";
+import { findDevice } from "../target/machines.js";
+import { validateMachine } from "../target/validate.js";
+import type { DimSettings } from "./check-inputs.js";
+import { unknownNames } from "./check-inputs.js";
+import { createSimulatedDevice } from "./device.js";
+import {
+  createModelRunner,
+  failReleased,
+  type ModelRunner,
+  type RunnerStats,
+} from "./model-runner.js";
+import { type ModelPort, outputPorts } from "./model-ports.js";
+import { tensorFromOrt, type TensorLike, tensorToOrt } from "./ort-tensors.js";
+import type { ProgramStore } from "./program-store.js";
+import { typeName } from "./type-names.js";
+
+export interface SessionOptions {
+  /** Name of a machine (`pf1`, `mini`, ..) or a description of one. Default: pf1. Throws L0701, L0702. */
+  readonly machine?: string | DeviceMachine;
+  /** What contractions read: fp32 (the model's own types) or bf16. Default: fp32. */
+  readonly precision?: Precision;
+  /**
+   * By dim_param: a number binds the dim, a range keeps it open from the first run on. What is not named is bound
+   * to the first run's shapes, and kept open once it takes a second value. Throws L0204 for unknown names.
+   */
+  readonly dims?: Readonly<Record<string, number | DimRange>>;
+  /** ONNX Runtime's name for numbers in `dims`. */
+  readonly freeDimensionOverrides?: Readonly<Record<string, number>>;
+  /** jit (default) or the slow reference; both give the same bits. */
+  readonly engine?: "jit" | "reference";
+  /** Node only: folder of compiled programs; false: none are kept. Default: see the documentation of `run`. */
+  readonly cacheDir?: string | false;
+}
+
+/** What a session is made of, all defaults resolved. */
+export interface SessionSource {
+  readonly model: Model;
+  readonly file?: string;
+  readonly externalData?: ExternalData;
+  readonly store?: ProgramStore;
+  /** The JIT of the host, shared by its sessions. */
+  readonly jit: Engine;
+}
+
+type Feeds = Readonly<Record<string, TensorLike>>;
+type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
+
+export interface InferenceSession {
+  /** Names of the inputs that have to be given. */
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata: readonly OrtSession.ValueMetadata[];
+  readonly outputMetadata: readonly OrtSession.ValueMetadata[];
+  /** How often the session has compiled, run, and run on the host instead. */
+  readonly stats: RunnerStats;
+  /**
+   * Runs the model. `fetches`: names of the outputs wanted, or tensors by name that they are written to.
+   * Throws L0601 (unknown name), L0602 (type, shape), L0603 (missing input), L0604 (index out of range).
+   */
+  run(feeds: Feeds, options?: OrtSession.RunOptions): Promise<Record<string, OrtTensor>>;
+  run(
+    feeds: Feeds,
+    fetches: Fetches,
+    options?: OrtSession.RunOptions,
+  ): Promise<Record<string, OrtTensor>>;
+  /** Gives device memory back. The session cannot be used any more. */
+  release(): Promise<void>;
+}
+
+export function createSession(source: SessionSource, options: SessionOptions): InferenceSession {
+  const { model, file, externalData, store, jit } = source;
+  const engine = options.engine === "reference" ? createReferenceEngine() : jit;
+  const runner = createModelRunner({
+    model,
+    machine: resolveMachine(options.machine ?? "pf1"),
+    precision: options.precision ?? "fp32",
+    dims: dimSettings(options),
+    device: createSimulatedDevice(engine),
+    ...(file === undefined ? {} : { file }),
+    ...(externalData === undefined ? {} : { externalData }),
+    ...(store === undefined ? {} : { store }),
+  });
+  return new Session(runner, outputPorts(model));
+}
+
+export function resolveMachine(machine: string | DeviceMachine): DeviceMachine {
+  if (typeof machine === "string") return findDevice(machine);
+  const problems = validateMachine(machine);
+  if (problems.length > 0) throw new DiagnosticError(problems);
+  return machine;
+}
+
+function dimSettings({ dims = {}, freeDimensionOverrides = {} }: SessionOptions): DimSettings {
+  return new Map([...Object.entries(freeDimensionOverrides), ...Object.entries(dims)]);
+}
+
+class Session implements InferenceSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata: readonly OrtSession.ValueMetadata[];
+  readonly outputMetadata: readonly OrtSession.ValueMetadata[];
+  readonly #outputs: readonly ModelPort[];
+  readonly #inputs: readonly ModelPort[];
+  #runner: ModelRunner | undefined;
+
+  constructor(runner: ModelRunner, outputs: readonly ModelPort[]) {
+    const required = runner.inputs.filter((port) => port.required);
+    this.#runner = runner;
+    this.#inputs = runner.inputs;
+    this.#outputs = outputs;
+    this.inputNames = required.map((port) => port.name);
+    this.outputNames = outputs.map((port) => port.name);
+    this.inputMetadata = required.map(metadataOf);
+    this.outputMetadata = outputs.map(metadataOf);
+  }
+
+  get stats(): RunnerStats {
+    return (this.#runner ?? failReleased()).stats;
+  }
+
+  async run(
+    feeds: Feeds,
+    fetchesOrOptions?: Fetches | OrtSession.RunOptions,
+    options?: OrtSession.RunOptions,
+  ): Promise<Record<string, OrtTensor>> {
+    const runner = this.#runner ?? failReleased();
+    const fetches = this.#fetches(fetchesOrOptions, options !== undefined);
+    const byName = new Map(this.#inputs.map((port) => [port.name, port]));
+    const unknown = unknownNames(this.#inputs, Object.keys(feeds), "input");
+    if (unknown.length > 0) throw new DiagnosticError(unknown);
+    const inputs = new Map(
+      Object.entries(feeds).map(([name, fed]) => [name, tensorFromOrt(fed, byName.get(name)!)]),
+    );
+    const { outputs } = runner.run(inputs);
+    return Object.fromEntries(
+      [...fetches].map(([name, target]) => {
+        const result = tensorToOrt(outputs.get(name)!, name);
+        return [name, target === null ? result : copiedInto(target, result, name)];
+      }),
+    );
+  }
+
+  async release(): Promise<void> {
+    (this.#runner ?? failReleased()).release();
+    this.#runner = undefined;
+  }
+
+  /** Names wanted and where they go. Tensors or nulls by an output's name are fetches, other objects options. */
+  #fetches(
+    given: Fetches | OrtSession.RunOptions | undefined,
+    isFetches: boolean,
+  ): ReadonlyMap<string, OrtTensor | null> {
+    const all = new Map(this.outputNames.map((name) => [name, null] as const));
+    if (given === undefined) return all;
+    const names = Array.isArray(given) ? (given as readonly string[]) : Object.keys(given);
+    const isOptions = !isFetches && !Array.isArray(given) && !names.some((name) => all.has(name));
+    if (isOptions) return all;
+    const unknown = unknownNames(this.#outputs, names, "output");
+    if (unknown.length > 0) throw new DiagnosticError(unknown);
+    if (Array.isArray(given)) return new Map(names.map((name) => [name, null]));
+    return new Map(Object.entries(given as Readonly<Record<string, OrtTensor | null>>));
+  }
+}
+
+function copiedInto(target: OrtTensor, result: OrtTensor, name: string): OrtTensor {
+  const isSame = target.type === result.type && target.dims.join() === result.dims.join();
+  if (!isSame) {
+    const text = (tensor: OrtTensor) => `${tensor.type} [${tensor.dims.join(", ")}]`;
+    throw new DiagnosticError([
+      {
+        code: "L0602",
+        message: `output "${name}" is ${text(result)}, the tensor to write it to ${text(target)}`,
+      },
+    ]);
+  }
+  const data = target.data as unknown as { set?(from: unknown): void } & unknown[];
+  if (data.set !== undefined) data.set(result.data);
+  else (result.data as unknown as string[]).forEach((text, i) => (data[i] = text));
+  return target;
+}
+
+function metadataOf({ name, kind, dtype, dims }: ModelPort): OrtSession.ValueMetadata {
+  if (kind !== "tensor" || dtype === undefined) return { name, isTensor: false };
+  const type = typeName(dtype) as OrtTensor.Type;
+  return { name, isTensor: true, type, shape: dims ?? [] };
+}
