@@ -14,6 +14,7 @@ import type { ContractPlan, SplitChoice } from "./plan.js";
 import {
   bestPlan,
   type ChosenKernel,
+  firstThatFits,
   fitsMachine,
   type PlanChooser,
   splitCandidates,
@@ -50,14 +51,7 @@ export function planContract(
     machine,
     chooser === bestPlan ? splitsTried : Number.POSITIVE_INFINITY,
   );
-  const fitting: ChosenKernel<ContractPlan>[] = [];
-  for (const plan of ranked) {
-    const written = tryPlan(prepared, plan, machine, context);
-    if (written === undefined) continue;
-    fitting.push({ plan, written });
-    if (chooser === bestPlan) break;
-  }
-  return fitting.length === 0 ? undefined : chooser.pick(fitting);
+  return firstThatFits(ranked, chooser, (plan) => tryPlan(prepared, plan, machine, context));
 }
 
 function tryPlan(

@@ -40,35 +40,40 @@ export function planRows(
   chooser: PlanChooser,
 ): ChosenKernel<RowsPlan> | undefined {
   const split = chooser.pick(splitCandidates(parallelAxes(prepared), prepared, machine));
-  const fitting = fittingPlans(prepared, machine, context, split);
-  const candidates: ChosenKernel<RowsPlan>[] = [];
-  for (const chosen of fitting) {
-    candidates.push(chosen);
-    if (chooser === bestPlan) break;
-  }
-  return candidates.length === 0 ? undefined : chooser.pick(candidates);
+  return firstThatFits(candidatePlans(prepared, context, split), chooser, (plan) =>
+    tryPlan(prepared, plan, machine, context),
+  );
 }
 
-function* fittingPlans(
+/** Writes the kernel of one picked candidate after the other until one fits. */
+export function firstThatFits<P>(
+  candidates: readonly P[],
+  chooser: PlanChooser,
+  write: (plan: P) => WrittenKernel | undefined,
+): ChosenKernel<P> | undefined {
+  const left = [...candidates];
+  while (left.length > 0) {
+    const plan = chooser.pick(left);
+    const written = write(plan);
+    if (written !== undefined) return { plan, written };
+    left.splice(left.indexOf(plan), 1);
+  }
+  return undefined;
+}
+
+function candidatePlans(
   prepared: PreparedGroup,
-  machine: DeviceMachine,
   context: TileContext,
   split: readonly SplitChoice[],
-): Generator<ChosenKernel<RowsPlan>> {
+): RowsPlan[] {
   const rows = prepared.axes.some((axis) => axis.role === "row");
-  for (const points of tilePoints) {
-    const tile = tileOf(prepared, split, points, context);
-    const plan: RowsPlan = { kind: "rows", split, tile };
-    const written = tryPlan(prepared, plan, machine, context);
-    if (written !== undefined) yield { plan, written };
-  }
-  if (!rows) return;
-  for (const rowChunk of rowChunks) {
-    const tile = tileOf(prepared, split, 1, context);
-    const plan: RowsPlan = { kind: "rows", split, tile, rowChunk };
-    const written = tryPlan(prepared, plan, machine, context);
-    if (written !== undefined) yield { plan, written };
-  }
+  const whole = tilePoints.map((points): RowsPlan => {
+    return { kind: "rows", split, tile: tileOf(prepared, split, points, context) };
+  });
+  if (!rows) return whole;
+  const tile = tileOf(prepared, split, 1, context);
+  const chunked = rowChunks.map((rowChunk): RowsPlan => ({ kind: "rows", split, tile, rowChunk }));
+  return [...whole, ...chunked];
 }
 
 function tryPlan(
