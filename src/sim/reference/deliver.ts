@@ -32,14 +32,14 @@ export function receivers(
       return toSelf;
     case "multicast":
       return {
-        name: `a multicast along loop ${delivery.loop}`,
+        name: `a multicast along ${machine.loops.get(delivery.loop)?.name}`,
         ...multicast(machine, step, groupsAlong(machine, step, delivery.loop, company)),
       };
     case "neighbour":
       return toNeighbour(machine, step, delivery);
     case "gather":
       return {
-        name: `a gather along loop ${delivery.loop}`,
+        name: `a gather along ${machine.loops.get(delivery.loop)?.name}`,
         ...gather(machine, step, groupsAlong(machine, step, delivery.loop, company)),
       };
     default:
@@ -62,12 +62,14 @@ function groupsAlong(
   loop: number,
   { present, active }: Company<Member>,
 ): Map<Member, readonly Member[]> {
-  const head = machine.spatialLoops.get(loop);
+  const head = machine.loops.get(loop);
   const groups = new Map<Member, readonly Member[]>();
   for (const member of active) {
     const group = withPlace(machine, member, step, () => {
-      if (head === undefined || !member.trips.has(loop)) {
-        return undefinedBehaviour(`loop ${loop} is no spatial loop around the instruction`);
+      if (head === undefined || head.over === "time" || !member.trips.has(loop)) {
+        return undefinedBehaviour(
+          `loop ${head?.name ?? loop} is no spatial loop around the instruction`,
+        );
       }
       const others = groupAlong(head.over, member, present);
       const absent = others.find((other) => !active.includes(other));

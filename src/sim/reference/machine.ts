@@ -14,7 +14,8 @@ export interface Machine {
   readonly program: Program;
   readonly members: readonly Member[];
   readonly bindings: readonly Cells[];
-  readonly spatialLoops: ReadonlyMap<number, LoopHead>;
+  /** By id. */
+  readonly loops: ReadonlyMap<number, LoopHead>;
   readonly order: Order;
   readonly guard: Guard;
   actorOf(member: Member, engine: EngineRef): number;
@@ -38,7 +39,7 @@ export function createMachine(program: Program, steps: Steps, launch: Launch): M
     program,
     members,
     bindings: bindMemory(program, launch),
-    spatialLoops: steps.spatialLoops,
+    loops: steps.loops,
     order,
     guard: createGuard(program.bindings, order),
     actorOf: (member, engine) =>

@@ -32,7 +32,9 @@ function placed(
   }
   notes.push(`member: row ${member.row}, column ${member.column}`);
   for (const [id, trip] of member.trips) {
-    notes.push(`loop ${id}: trip ${trip.number} of ${trip.count}, index ${trip.index}`);
+    notes.push(
+      `loop ${machine.loops.get(id)?.name ?? id}: trip ${trip.number} of ${trip.count}, index ${trip.index}`,
+    );
   }
   return { ...diagnostic, notes };
 }

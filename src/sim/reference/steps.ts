@@ -17,18 +17,18 @@ export interface Steps {
   readonly nodes: readonly PlainNode<Step>[];
   readonly instructions: readonly InstructionStep[];
   /** By id. */
-  readonly spatialLoops: ReadonlyMap<number, LoopHead>;
+  readonly loops: ReadonlyMap<number, LoopHead>;
 }
 
 export function stepsOf(body: readonly ProgramNode[]): Steps {
   const instructions: InstructionStep[] = [];
-  const spatialLoops = new Map<number, LoopHead>();
+  const loops = new Map<number, LoopHead>();
   const convert = (node: ProgramNode, isRepeated: boolean): PlainNode<Step> => {
     switch (node.kind) {
       case "loop": {
         const { head } = node;
         const isTemporal = head.over === "time";
-        if (!isTemporal) spatialLoops.set(head.id, head);
+        loops.set(head.id, head);
         checkNesting(node, isRepeated);
         const children = node.body.map((child) => ({
           node: convert(child, isRepeated || isTemporal),
@@ -49,7 +49,7 @@ export function stepsOf(body: readonly ProgramNode[]): Steps {
         return node satisfies never;
     }
   };
-  return { nodes: body.map((node) => convert(node, false)), instructions, spatialLoops };
+  return { nodes: body.map((node) => convert(node, false)), instructions, loops };
 }
 
 function checkNesting(node: LoopNode, isRepeated: boolean): void {
