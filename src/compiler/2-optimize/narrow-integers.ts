@@ -4,8 +4,8 @@
  *
  *   p: i64 = map(ids, one); y = gather(table, p)   ->   p: i32 = map(ids, one); y = gather(table, p)
  *
- * An input that becomes int32 is assumed to hold at most `narrowedInputMax` in magnitude, which the runtime checks
- * when it copies the input; an output keeps its type for the caller. An index need not be proven to fit: what
+ * An input that becomes int32 gets a limit to what its elements may be, which the runtime checks before a run; an
+ * output keeps its type for the caller. An index need not be proven to fit: what
  * does not is out of range of any axis, so it is clamped on its way to int32.
  */
 import { convertData } from "../../numerics/convert.js";
@@ -14,6 +14,7 @@ import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { dimMin, dimProduct } from "../../ir/dim.js";
 import { registerWidths } from "../../ir/evaluate-map.js";
 import type { Graph, Node, Value } from "../../ir/graph.js";
+import { valuesOf } from "../../ir/verify.js";
 import { int32Range, interval, type Interval, within } from "../../ir/intervals.js";
 import {
   mapRegisterRanges,
@@ -23,42 +24,75 @@ import {
   valueRanges,
 } from "../../ir/ranges.js";
 
-/** Largest magnitude of an element of an input whose type is narrowed. */
-export const narrowedInputMax = 2 ** 30;
+/**
+ * Largest magnitudes to assume of an input, the first as long as it proves as much as the others. Sums over long axes
+ * need a smaller one; below the last, numbers of a vocabulary would exceed it.
+ */
+const inputLimits = [2 ** 30, 2 ** 24, 2 ** 20, 2 ** 16] as const;
 
 const wideTypes: ReadonlySet<DType> = new Set(["i64", "u64", "u32", "i16", "u16"]);
 
 export function narrowIntegers(graph: Graph): Graph {
-  const narrow = narrowNodes(graph);
-  if (narrow.size === 0) return graph;
-  return new Narrowing(graph, narrow).run();
+  if (!valuesOf(graph).some(isWide)) return graph;
+  const limits = chooseLimits(graph);
+  const nodes = narrowNodes(graph, (input) => limits.get(input) ?? inputLimits[0]);
+  return nodes.size === 0 ? graph : new Narrowing(graph, nodes, limits).run();
 }
 
 function isWide(value: Value): boolean {
   return wideTypes.has(value.dtype);
 }
 
+/** Inputs for which a smaller limit than the first lets more nodes compute in int32, with that limit. */
+function chooseLimits(graph: Graph): ReadonlyMap<Value, number> {
+  const limits = new Map<Value, number>();
+  const sources = inputsBehind(graph);
+  let before = narrowNodes(graph, () => inputLimits[0]);
+  for (const limit of inputLimits.slice(1)) {
+    const nodes = narrowNodes(graph, () => limit);
+    for (const node of nodes) {
+      if (before.has(node)) continue;
+      for (const value of node.inputs) {
+        for (const input of sources.get(value) ?? []) limits.set(input, limit);
+      }
+    }
+    before = new Set([...before, ...nodes]);
+  }
+  return limits;
+}
+
+/** Per value: the inputs of wide types that it is computed from. */
+function inputsBehind(graph: Graph): ReadonlyMap<Value, ReadonlySet<Value>> {
+  const behind = new Map<Value, ReadonlySet<Value>>();
+  for (const input of graph.inputs) if (isWide(input)) behind.set(input, new Set([input]));
+  for (const node of graph.nodes) {
+    const sources = new Set(node.inputs.flatMap((value) => [...(behind.get(value) ?? [])]));
+    if (sources.size > 0) for (const output of node.outputs) behind.set(output, sources);
+  }
+  return behind;
+}
+
 /**
- * Nodes to compute in int32. Inputs are assumed to be small only while a narrow node reads them, since only then does
- * the runtime check them: what was proven from others is proven again without.
+ * Nodes to compute in int32. Inputs are assumed to keep their limits only while a narrow node reads them, since only
+ * then does the runtime check them: what was proven from others is proven again without.
  */
-function narrowNodes(graph: Graph): ReadonlySet<Node> {
+function narrowNodes(graph: Graph, limitOf: (input: Value) => number): ReadonlySet<Node> {
   let checked = new Set(graph.inputs.filter(isWide));
   for (;;) {
     const ranges = valueRanges(graph, (input) =>
-      checked.has(input) ? inputRange(input) : undefined,
+      checked.has(input) ? inputRange(input, limitOf(input)) : undefined,
     );
-    const narrow = provenNodes(graph, ranges);
-    const read = new Set([...narrow].flatMap((node) => node.inputs));
+    const nodes = provenNodes(graph, ranges);
+    const read = new Set([...nodes].flatMap((node) => node.inputs));
     const still = new Set([...checked].filter((input) => read.has(input)));
-    if (still.size === checked.size) return narrow;
+    if (still.size === checked.size) return nodes;
     checked = still;
   }
 }
 
-function inputRange({ dtype }: Value): Interval {
+function inputRange({ dtype }: Value, limit: number): Interval {
   const { low, high } = typeRange(dtype);
-  return interval(Math.max(low, -narrowedInputMax), Math.min(high, narrowedInputMax));
+  return interval(Math.max(low, -limit), Math.min(high, limit));
 }
 
 function provenNodes(graph: Graph, ranges: Ranges): ReadonlySet<Node> {
@@ -170,6 +204,7 @@ type Form = "own" | "narrow";
 class Narrowing {
   readonly #graph: Graph;
   readonly #narrow: ReadonlySet<Node>;
+  readonly #limits: ReadonlyMap<Value, number>;
   readonly #names: Set<string>;
   /** The form in which an input or a node's result is produced. */
   readonly #produced = new Map<Value, Form>();
@@ -178,8 +213,9 @@ class Narrowing {
   readonly #forms = { own: new Map<Value, Value>(), narrow: new Map<Value, Value>() };
   readonly #nodes: Node[] = [];
 
-  constructor(graph: Graph, narrow: ReadonlySet<Node>) {
+  constructor(graph: Graph, narrow: ReadonlySet<Node>, limits: ReadonlyMap<Value, number>) {
     this.#graph = graph;
+    this.#limits = limits;
     this.#narrow = narrow;
     const values = graph.nodes.flatMap((node) => [...node.inputs, ...node.outputs]);
     this.#names = new Set([...graph.inputs, ...values].map((value) => value.name));
@@ -192,7 +228,7 @@ class Narrowing {
   run(): Graph {
     const { inputs, outputs, nodes } = this.#graph;
     const read = new Set([...this.#narrow].flatMap((node) => node.inputs));
-    const newInputs = inputs.map((input) => this.#produce(input, read.has(input)));
+    const newInputs = inputs.map((input) => this.#input(input, read.has(input)));
     for (const node of nodes) {
       const isNarrow = this.#narrow.has(node);
       const form = isNarrow ? "narrow" : "own";
@@ -212,6 +248,14 @@ class Narrowing {
       return { name, value: this.#forms[form].get(value) ?? value };
     });
     return { ...this.#graph, inputs: newInputs, outputs: newOutputs, nodes: this.#nodes };
+  }
+
+  #input(input: Value, isNarrow: boolean): Value {
+    const value = this.#produce(input, isNarrow);
+    if (value === input) return input;
+    const limited = { ...value, limit: this.#limits.get(input) ?? inputLimits[0] };
+    this.#forms.narrow.set(input, limited);
+    return limited;
   }
 
   #produce(value: Value, isNarrow: boolean): Value {

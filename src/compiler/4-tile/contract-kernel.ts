@@ -17,7 +17,7 @@ import {
   contractSegment,
   type Node,
 } from "../../ir/graph.js";
-import { constantAffine, type MmaAxis, tileLimits } from "../../ir/tile.js";
+import { type MmaAxis, tileLimits } from "../../ir/tile.js";
 import {
   addAffine,
   axisStride,
@@ -333,7 +333,7 @@ function operandAt(
   contraction: Contraction,
   operand: LoadedOperand,
 ): ReturnType<typeof tileOperand> {
-  let offset = constantAffine(0);
+  let offset = operand.box.base;
   if (operand.panel) {
     const { state, prepared } = contraction;
     for (const axis of [prepared.blocked, ...prepared.inner]) {

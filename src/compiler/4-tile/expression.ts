@@ -173,7 +173,10 @@ function dimLane(state: State, affine: Affine): Lane | undefined {
 
 function tileLane(state: State, tile: Tile, dtype: DType): Lane {
   let index = state.inputs.findIndex(
-    (t) => t.value === tile.value && t.strides.every((s, i) => s === tile.strides[i]),
+    (t) =>
+      t.value === tile.value &&
+      JSON.stringify(t.base) === JSON.stringify(tile.base) &&
+      t.strides.every((s, i) => s === tile.strides[i]),
   );
   if (index < 0) {
     index = state.inputs.length;

@@ -39,6 +39,8 @@ export interface Position {
 export interface Tile {
   readonly value: number;
   readonly strides: readonly number[];
+  /** Slot element of the first point; absent: 0. */
+  readonly base?: Affine;
 }
 
 export class KernelWriter {
@@ -249,6 +251,8 @@ export interface Box {
   readonly offset: Affine;
   /** Slot stride per iteration axis. */
   readonly strides: readonly number[];
+  /** Slot element of the first point: not 0 where an axis walks a shared dim backwards. */
+  readonly base: Affine;
   readonly elements: number;
 }
 
@@ -273,6 +277,7 @@ export function makeBox(
   }
   const strides = positions.map(() => 0);
   const axes: TransferAxis[] = [];
+  let base = constantAffine(0);
   let elements = 1;
   for (const dim of dims.toReversed()) {
     const single = dim.terms.length === 1;
@@ -292,16 +297,32 @@ export function makeBox(
             },
           }),
     });
-    for (const t of dim.terms) strides[t.axis]! += elements * (single ? 1 : t.coefficient);
+    for (const t of dim.terms) {
+      strides[t.axis]! += elements * (single ? 1 : t.coefficient);
+      if (single || t.coefficient > 0) continue;
+      base = addAffine(base, lastOf(positions[t.axis]!), elements * -t.coefficient);
+    }
     elements *= Math.max(1, count.max);
   }
-  return { axes: mergeTransfers(axes), offset, strides, elements };
+  return { axes: mergeTransfers(axes), offset, strides, base, elements };
 }
 
 function originOf(writer: KernelWriter, dim: AccessDim, positions: readonly Position[]): Affine {
   let origin = writer.affine(dim.origin);
-  for (const t of dim.terms) origin = addAffine(origin, positions[t.axis]!.index, t.coefficient);
+  for (const t of dim.terms) {
+    const position = positions[t.axis]!;
+    origin = addAffine(origin, position.index, t.coefficient);
+    // The box of several axes begins at its lowest coordinate; a single one may be walked backwards.
+    if (dim.terms.length > 1 && t.coefficient < 0) {
+      origin = addAffine(origin, lastOf(position), t.coefficient);
+    }
+  }
   return origin;
+}
+
+/** Number of the last point of a position, counted from its first. */
+function lastOf(position: Position): Affine {
+  return addAffine(position.extent, constantAffine(-1));
 }
 
 function boxCount(dim: AccessDim, positions: readonly Position[], single: boolean): Count {
@@ -309,8 +330,8 @@ function boxCount(dim: AccessDim, positions: readonly Position[], single: boolea
   let max = 1;
   for (const t of dim.terms) {
     const position = positions[t.axis]!;
-    const coefficient = single ? 1 : t.coefficient;
-    value = addAffine(value, addAffine(position.extent, constantAffine(-1)), coefficient);
+    const coefficient = single ? 1 : Math.abs(t.coefficient);
+    value = addAffine(value, lastOf(position), coefficient);
     max += coefficient * (position.max - 1);
   }
   return { value, max };
@@ -350,6 +371,11 @@ export function memoryOperand(binding: number, offset: Affine): MemoryOperand {
 
 export function tileOperand(value: number, offset: Affine = constantAffine(0)): TileOperand {
   return { value, offset };
+}
+
+/** The tile from its first point on. */
+export function tileOf(tile: Tile): TileOperand {
+  return tileOperand(tile.value, tile.base);
 }
 
 export function positionCount(position: Position): Count {

@@ -383,7 +383,7 @@ function loadTile(nest: Nest, access: Access, name: string): Tile {
     },
     nest.role,
   );
-  return { value, strides: box.strides };
+  return { value, strides: box.strides, base: box.base };
 }
 
 interface IndexTile {

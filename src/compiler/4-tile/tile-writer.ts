@@ -20,6 +20,7 @@ import {
   type Position,
   positionCount,
   type Tile,
+  tileOf,
   tileOperand,
   usesAxis,
 } from "./kernel-writer.js";
@@ -157,7 +158,7 @@ export function loadLeaf(state: TileState, leaf: Leaf, depth: number): Tile {
     state.role,
     { channel: prepared.leaves.indexOf(leaf) % context.loadChannels },
   );
-  return { value, strides: box.strides };
+  return { value, strides: box.strides, base: box.base };
 }
 
 /** Row axes that vary, in their natural order: that in which a reduction takes its elements. */
@@ -254,7 +255,7 @@ export function emitVec(
       op: "vec",
       axes: axes.map((a) => vecAxis(state, a, full)),
       inputs: inputs.map((tile) => ({
-        source: tileOperand(tile.value),
+        source: tileOf(tile),
         strides: axes.map((a) => strideOf(tile, a)),
       })),
       program: { instructions: program.instructions, results },

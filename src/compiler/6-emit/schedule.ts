@@ -76,7 +76,8 @@ interface State {
 function inputPort(state: State, value: Value): Port {
   const dtype = state.options.outerTypes.get(value.name) ?? value.dtype;
   const location = deviceRef(state, value) ?? hostRef(state, value);
-  return { name: value.name, dtype, shape: value.shape, location, ...unknown(value) };
+  const limit = value.limit === undefined ? {} : { limit: value.limit };
+  return { name: value.name, dtype, shape: value.shape, location, ...unknown(value), ...limit };
 }
 
 function unknown(value: Value): { unknownShape?: true } {
