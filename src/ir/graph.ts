@@ -35,6 +35,11 @@ export interface Value {
   readonly dims?: readonly Dim[];
   /** The shape depends on data (it follows a NonZero, say): `shape` is empty and only the host may use it. */
   readonly unknownShape?: true;
+  /**
+   * On inputs that were narrowed to int32: the largest magnitude of an element for which the graph is right.
+   * Checked before a run; one with larger elements has to be computed in the model's own types.
+   */
+  readonly limit?: number;
   /** Order of the dims in memory, outermost first; absent: row-major. Set by the layout pass. */
   readonly layout?: readonly number[];
 }

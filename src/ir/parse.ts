@@ -218,12 +218,14 @@ class Parser {
     const unknown = s.accept("[?]");
     const shape: Dim[] = unknown ? [] : s.list(() => parseDim(s, this.#symbols));
     const layout = s.accept("layout") ? s.list(() => s.integer()) : undefined;
+    const limit = s.accept("limit") ? s.integer() : undefined;
     return {
       name,
       dtype,
       shape,
       ...(unknown ? { unknownShape: true } : {}),
       ...(layout === undefined ? {} : { layout }),
+      ...(limit === undefined ? {} : { limit }),
     };
   }
 

@@ -181,7 +181,8 @@ function valueName({ name }: Value): string {
 function typedText(value: Value): string {
   const shape = value.unknownShape === true ? "?" : value.shape.map(printDim).join(", ");
   const layout = value.layout === undefined ? "" : ` layout [${value.layout.join(", ")}]`;
-  return `${valueName(value)}: ${value.dtype}[${shape}]${layout}`;
+  const limit = value.limit === undefined ? "" : ` limit ${value.limit}`;
+  return `${valueName(value)}: ${value.dtype}[${shape}]${layout}${limit}`;
 }
 
 function originText({ operator, node }: Origin): string {

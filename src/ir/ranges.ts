@@ -75,9 +75,9 @@ function stored(range: Interval, dtype: DType): Interval {
   return within(range, limits) ? range : limits;
 }
 
-function ownRange({ name, data, dims, dtype }: Value): Interval {
+function ownRange({ name, data, dims }: Value): Interval {
   if (dims !== undefined) return dims.map(dimRange).reduce(union, interval(0, 0));
-  return data === undefined ? unknownValue(name) : tensorRange(data, dtype);
+  return data === undefined ? unknownValue(name) : tensorRange(data);
 }
 
 function unknownValue(name: string): never {
@@ -88,12 +88,22 @@ function dimRange(dim: Dim): Interval {
   return interval(dimMin(dim), dimMax(dim));
 }
 
-function tensorRange({ data }: Tensor, dtype: DType): Interval {
+/** Constants do not change, and may be large. */
+const tensorRanges = new WeakMap<Tensor, Interval>();
+
+function tensorRange(tensor: Tensor): Interval {
+  const known = tensorRanges.get(tensor) ?? scanned(tensor);
+  tensorRanges.set(tensor, known);
+  return known;
+}
+
+function scanned({ dtype, data }: Tensor): Interval {
   if (dtype === "string" || data.length === 0) return interval(0, 0);
+  const numbers = data instanceof Float32Array || data instanceof Int32Array;
   let low = Infinity;
   let high = -Infinity;
   for (let i = 0; i < data.length; i++) {
-    const x = decodeElement(dtype, data, i);
+    const x = numbers ? data[i]! : decodeElement(dtype, data, i);
     if (x < low) low = x;
     if (x > high) high = x;
   }
@@ -101,7 +111,10 @@ function tensorRange({ data }: Tensor, dtype: DType): Interval {
 }
 
 /** Of the results of a node before they are stored, where they may wrap. */
-export function resultRange({ op, inputs, outputs }: Node, operands: readonly Interval[]): Interval {
+export function resultRange(
+  { op, inputs, outputs }: Node,
+  operands: readonly Interval[],
+): Interval {
   const [x, , z] = operands as readonly [Interval, Interval, Interval];
   switch (op.kind) {
     case "iota":

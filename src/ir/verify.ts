@@ -8,7 +8,7 @@
  * - An operation's inputs, attributes and output satisfy its rules (`operation-types.ts`); only a host operation
  *   has several outputs, and one value per output that its ONNX node names.
  * - Only host operations touch values of unknown shape.
- * - A layout is a permutation of the axes.
+ * - A layout is a permutation of the axes. Only inputs have a limit.
  * - Every symbol in a dim is declared, once, with a sensible range.
  * - Every node's results are used.
  *
@@ -73,6 +73,7 @@ function checkOrder(graph: Graph, report: Report): void {
       if (value.data !== undefined || value.dims !== undefined) {
         report(`"${value.name}" is produced although it is known`);
       }
+      if (value.limit !== undefined) report(`"${value.name}" has a limit, but is no input`);
       known.add(value);
     }
   }

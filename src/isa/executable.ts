@@ -44,6 +44,8 @@ export interface Port {
   /** Rank known, shape known only after the run. */
   readonly unknownShape?: true;
   readonly location: HostTensorRef | DeviceTensorRef;
+  /** Inputs that were narrowed to int32: the largest magnitude of an element that the executable takes. */
+  readonly limit?: number;
   /** True for inputs that default to an initializer. */
   readonly optional?: true;
 }

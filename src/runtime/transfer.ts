@@ -20,14 +20,22 @@ export interface PlacedTensor {
   readonly strides: readonly number[];
 }
 
-/**
- * Largest magnitude of an int64 input that the device takes: the compiler proves from it that sums and products of
- * indices stay within int32.
- */
-export const narrowedMagnitudeMax = 2 ** 30;
-
 /** An integer that the compiler assumed to be small is not: this run has to be computed on the host. */
 export class TooLargeForDevice extends DiagnosticError {}
+
+/** Throws {@link TooLargeForDevice} where an element of an input exceeds `limit` in magnitude. */
+export function checkLimit({ data }: Tensor, limit: number, name: string): void {
+  for (let i = 0; i < data.length; i++) {
+    if (Math.abs(Number(data[i])) <= limit) continue;
+    throw new TooLargeForDevice([
+      {
+        code: "L0602",
+        message: `input "${name}" holds ${data[i]}, the device takes integers up to ${limit}`,
+        hint: "indices and lengths fit; other int64 data has to be computed on the host",
+      },
+    ]);
+  }
+}
 
 export function writeTensor(
   region: DeviceRegion,
@@ -35,7 +43,7 @@ export function writeTensor(
   tensor: Tensor,
   name: string,
 ): void {
-  const data = narrow(tensor, place.dtype, name);
+  const { data } = conform(tensor, place.dtype, name);
   if (isDense(place)) {
     region.write(place.offsetBytes, bytesFromData(place.dtype, data));
     return;
@@ -58,16 +66,19 @@ export function readTensor(region: DeviceRegion, place: PlacedTensor, dtype: DTy
     copyStrided(place.shape, data, place.strides, dense, rowMajorStrides(place.shape));
     data = dense;
   }
-  return { dtype, shape: place.shape, data: widen(data, place.dtype, dtype) };
+  return { dtype, shape: place.shape, data: convertData(place.dtype, data, dtype) };
 }
 
 /** Between the caller's type of a tensor and int32, to which the compiler has narrowed it. */
-export function conform(tensor: Tensor, dtype: DType, name: string): Tensor {
-  if (tensor.dtype === dtype || Array.isArray(tensor.data)) return tensor;
+export function conform(tensor: Tensor, dtype: DType, name: string): NumericTensor {
   const { shape, data } = tensor;
-  if (dtype === "i32") return { dtype, shape, data: narrow(tensor, dtype, name) };
+  if (Array.isArray(data)) {
+    fail("L0602", `"${name}" holds strings, the device takes ${dtype}`);
+  }
   return { dtype, shape, data: convertData(tensor.dtype, data, dtype) };
 }
+
+type NumericTensor = Tensor & { readonly data: NumericData };
 
 function isDense({ shape, strides }: PlacedTensor): boolean {
   const dense = rowMajorStrides(shape);
@@ -97,36 +108,4 @@ function copyStrided(
     for (let i = 0; i < extent; i++) visit(axis + 1, at + i * step, target + i * stride);
   };
   if (elementCount(shape) > 0) visit(0, 0, 0);
-}
-
-function narrow(tensor: Tensor, dtype: DeviceDType, name: string): NumericData {
-  const { data } = tensor;
-  if (Array.isArray(data))
-    fail("L0602", `input "${name}" holds strings, the device takes ${dtype}`);
-  if (tensor.dtype === dtype) return data;
-  const narrowed = allocateData(dtype, data.length);
-  for (let i = 0; i < data.length; i++) {
-    const value = Number(data[i]);
-    if (Math.abs(value) > narrowedMagnitudeMax) {
-      throw new TooLargeForDevice([
-        {
-          code: "L0602",
-          message: `input "${name}" holds ${data[i]}, the device takes integers up to ${narrowedMagnitudeMax}`,
-          hint: "indices and lengths fit; other int64 data has to be computed on the host",
-        },
-      ]);
-    }
-    narrowed[i] = value as never;
-  }
-  return narrowed;
-}
-
-function widen(data: NumericData, from: DeviceDType, to: DType): NumericData {
-  if (from === to) return data;
-  const wide = allocateData(to, data.length);
-  const isBig = to === "i64" || to === "u64";
-  for (let i = 0; i < data.length; i++) {
-    wide[i] = (isBig ? BigInt(data[i]!) : Number(data[i])) as never;
-  }
-  return wide;
 }

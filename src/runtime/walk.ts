@@ -23,7 +23,7 @@ import { evaluateHostGraph } from "../ops/evaluate-node.js";
 import type { HostValue } from "../ops/record.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { Device, DeviceRegion, LoadedProgram } from "./device.js";
-import { conform, type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
+import { checkLimit, conform, type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
 
 export interface LoadedExecutable {
   readonly executable: Executable;
@@ -63,6 +63,7 @@ function runOnce(
   for (const port of executable.inputs) {
     const value = inputs.get(port.name);
     if (value === undefined) throw new InternalError(`input ${port.name} was not checked`);
+    if (port.limit !== undefined) checkLimit(asTensor(value, port.name), port.limit, port.name);
     if (port.location.where === "host") run.slots.set(port.location.slot, value);
     else writeTensor(run.region, placed(run, port.location), asTensor(value, port.name), port.name);
   }
@@ -98,7 +99,7 @@ function readPort(run: Run, port: Port): HostValue {
 
 /** Inputs reach the host in the caller's type, results leave it in that of the graph. */
 function conformed(value: HostValue, dtype: DType, name: string): HostValue {
-  return isTensor(value) ? conform(value, dtype, name) : value;
+  return isTensor(value) && value.dtype !== dtype ? conform(value, dtype, name) : value;
 }
 
 function hostValue(run: Run, ref: HostTensorRef): HostValue {

@@ -71,7 +71,7 @@ describe("narrow-integers", () => {
     expect(printGraph(narrowIntegers(graph))).toMatchInlineSnapshot(`
       "graph "g"
       symbol T in 1..64
-      input %ids: i32[T]
+      input %ids: i32[T] limit 1073741824
       input %table: f32[100, 8]
       const %v0: i32[] = [1]
       %v1: i32[T] = map(%ids, %v0) program={ r0 = input.i32 0; r1 = input.i32 1; r2 = addI r0 r1; return r2 }
@@ -114,6 +114,30 @@ describe("narrow-integers", () => {
       %v1: i32[1, 4] = reshape(%v0)
       %v2: f32[1, 4, 8] = gather(%table, %v1) axis=0
       output "rows" = %v2
+      "
+    `);
+  });
+
+  test("a sum over a long axis is narrowed under a smaller limit", () => {
+    const b = createGraphBuilder();
+    const mask = b.input("mask", "i64", [1, 2048]);
+    const ids = b.input("ids", "i64", [1, 2048]);
+    const count = b.map("i64", [b.reduce(mask, "sum", [1])], (l, n) => l.subI(n!, l.constI(1)));
+    const graph = b.finish("g", [
+      { name: "last", value: b.cast(count, "i32") },
+      { name: "rows", value: b.gather(b.input("table", "f32", [100, 8]), ids, 0) },
+    ]);
+    expect(printGraph(narrowIntegers(graph))).toMatchInlineSnapshot(`
+      "graph "g"
+      input %mask: i32[1, 2048] limit 65536
+      input %ids: i32[1, 2048] limit 1073741824
+      input %table: f32[100, 8]
+      %v0: i32[1] = reduce(%mask) reduction=sum axes=[1]
+      %v1: i32[1] = map(%v0) program={ r0 = input.i32 0; r1 = constI 1; r2 = subI r0 r1; return r2 }
+      %v2: i32[1] = map(%v1) program={ r0 = input.i32 0; return r0 }
+      %v3: f32[1, 2048, 8] = gather(%table, %ids) axis=0
+      output "last" = %v2
+      output "rows" = %v3
       "
     `);
   });
