@@ -29,6 +29,12 @@ export function reduceTensor(
   return { dtype, shape, data: convertData(...reduceRows(rows, reduction, length, count), dtype) };
 }
 
+/** What the reduction of no elements of type `from` gives. */
+export function reductionOfNothing(op: ReduceOperation, from: DType, to: DType): Tensor {
+  const empty = { dtype: from, shape: [0], data: allocateData(from, 0) };
+  return reduceTensor(empty, { ...op, axes: [0] }, to, []);
+}
+
 /** Data and its type, before it is stored in the result's. */
 function reduceRows(
   rows: Tensor,

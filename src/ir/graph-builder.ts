@@ -30,6 +30,7 @@ import type {
   WindowAxis,
 } from "./graph.js";
 import { registerWidths } from "./evaluate-map.js";
+import { reductionOfNothing } from "./evaluate-reduce.js";
 import { outerProduct } from "./outer-product.js";
 import type { OnnxNode } from "./onnx-node.js";
 
@@ -135,10 +136,13 @@ class Builder implements GraphBuilder {
   ): Value {
     const resolved = shapes.resolveAxes(axes, shapes.requireKnownShape(x).shape.length);
     const { dtype, shape } = shapes.reduceType(x, reduction, resolved);
-    const nothing = resolved.length === 0 && dtype === x.dtype;
-    const result = nothing
-      ? x
-      : this.#graph.emit({ kind: "reduce", reduction, axes: resolved }, [x], dtype, shape);
+    const op = { kind: "reduce", reduction, axes: resolved } as const;
+    const result =
+      resolved.length === 0 && dtype === x.dtype
+        ? x
+        : resolved.some((axis) => x.shape[axis] === 0)
+          ? this.broadcast(this.constant(reductionOfNothing(op, x.dtype, dtype)), shape)
+          : this.#graph.emit(op, [x], dtype, shape);
     if (options.keepDims !== true) return result;
     return this.reshape(
       result,
@@ -158,6 +162,8 @@ class Builder implements GraphBuilder {
     }
     const { dtype, shape } = shapes.contractType(inputs, labels);
     if (labels.order === "") return outerProduct(this, inputs, labels, dtype);
+    const isEmpty = [...labels.order].some((label) => a.shape[labels.a.indexOf(label)] === 0);
+    if (isEmpty) return this.broadcast(this.full(dtype, 0), shape);
     return this.#graph.emit({ kind: "contract", ...labels }, inputs, dtype, shape);
   }
 
@@ -285,6 +291,7 @@ class Builder implements GraphBuilder {
       return this.pad(inner, low.map(add), high.map(add), value);
     }
     if (sameShape(shape, x.shape)) return x;
+    if (x.shape.includes(0)) return this.broadcast(this.full(x.dtype, value), shape);
     return this.#graph.emit({ kind: "pad", low, high, value }, [x], x.dtype, shape);
   }
 

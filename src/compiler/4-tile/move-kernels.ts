@@ -13,7 +13,8 @@ import type {
   Value,
 } from "../../ir/graph.js";
 import { constantAffine, type TransferAxis } from "../../ir/tile.js";
-import { isFloat } from "../../numerics/dtype.js";
+import { limitsOf } from "../../ir/evaluate-reduce.js";
+import { type DeviceDType, isFloat } from "../../numerics/dtype.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { axisIndex } from "./index-map.js";
 import {
@@ -245,7 +246,7 @@ export function writeScan(node: Node, context: MoveContext): WrittenKernel {
       })),
       inputs: [{ source: start(input), strides: axes.map((a) => flip(input.strides[a]!, a)) }],
       program: finish([op.exclusive ? carried : next, next]),
-      carries: [{ next: 1, initial: scanStart(op.combine, type), type }],
+      carries: [{ next: 1, initial: scanStart(op.combine, deviceType(out)), type }],
       outputs: [
         {
           dest: start({ value: result, strides: box.strides }),
@@ -259,16 +260,16 @@ export function writeScan(node: Node, context: MoveContext): WrittenKernel {
   return nest.finish();
 }
 
-function scanStart(combine: ScanOperation["combine"], type: "f32" | "i32"): number {
+function scanStart(combine: ScanOperation["combine"], dtype: DeviceDType): number {
   switch (combine) {
     case "sum":
       return 0;
     case "prod":
       return 1;
     case "max":
-      return type === "f32" ? Number.NEGATIVE_INFINITY : -(2 ** 31);
+      return isFloat(dtype) ? Number.NEGATIVE_INFINITY : Number(limitsOf(dtype).low);
     case "min":
-      return type === "f32" ? Number.POSITIVE_INFINITY : 2 ** 31 - 1;
+      return isFloat(dtype) ? Number.POSITIVE_INFINITY : Number(limitsOf(dtype).high);
     default:
       return combine satisfies never;
   }
