@@ -43,7 +43,7 @@ const grids = [
   [1, 4],
 ] as const;
 
-const tasks = [
+const kernelTasks = [
   vecTask,
   vecTask,
   vecTask,
@@ -53,19 +53,22 @@ const tasks = [
   panelTask,
   concatTask,
   fanTask,
-  stateTask,
-  laggingTask,
   pushTask,
   pushTask,
   pushTask,
-  tokenTask,
 ] as const;
 
-export function randomProgram(seed: number): RandomProgram {
+const tasks = {
+  kernel: kernelTasks,
+  program: [...kernelTasks, stateTask, laggingTask, tokenTask],
+} as const;
+
+export function randomProgram(seed: number, form: Context["form"] = "program"): RandomProgram {
   const random = createRandom(seed);
   const [rows, columns] = random.pick(grids);
   const context: Context = {
     seed,
+    form,
     random,
     grid: { rows, columns },
     bindings: [],
@@ -75,9 +78,11 @@ export function randomProgram(seed: number): RandomProgram {
     ids: { loop: 0 },
   };
   const body: Nodes = [];
-  if (random.chance(0.1)) body.push(...exchange(context));
+  if (form === "program" && random.chance(0.1)) body.push(...exchange(context));
   for (let sections = random.pick([1, 1, 1, 2]); sections > 0; sections--) {
-    if (body.length > 0 && random.chance(0.5)) body.push({ kind: "barrier" });
+    if (form === "program" && body.length > 0 && random.chance(0.5)) {
+      body.push({ kind: "barrier" });
+    }
     body.push(...spatialLoops(context, () => nest(context, random.pick([0, 1, 1, 2, 3]))));
   }
   const program: Program = {
@@ -97,12 +102,15 @@ export function randomProgram(seed: number): RandomProgram {
 function nest(context: Context, depth: number): Nodes {
   const { random } = context;
   if (depth === 0)
-    return [...random.pick(tasks)(context), ...(random.chance(0.3) ? nest(context, 0) : [])];
-  const before = random.chance(0.2) ? random.pick(tasks)(context) : [];
+    return [
+      ...random.pick(tasks[context.form])(context),
+      ...(random.chance(0.3) ? nest(context, 0) : []),
+    ];
+  const before = random.chance(0.2) ? random.pick(tasks[context.form])(context) : [];
   const loop = temporalLoop(context, {}, () => nest(context, depth - 1));
   const isStaged = loop.kind === "loop" && random.chance(0.35);
   const nodes = [...before, isStaged ? withStages(context, loop) : loop];
-  return random.chance(0.2) ? [...nodes, ...random.pick(tasks)(context)] : nodes;
+  return random.chance(0.2) ? [...nodes, ...random.pick(tasks[context.form])(context)] : nodes;
 }
 
 /** Every member stores its part of a shared binding; behind a barrier each loads all of it. */

@@ -15,6 +15,8 @@ import type { Random } from "./random.js";
 
 export interface Context {
   readonly seed: number;
+  /** Kernels know no conditions but where accumulations begin and end, no tokens and no rings. */
+  readonly form: "program" | "kernel";
   readonly random: Random;
   readonly grid: Program["grid"];
   readonly bindings: { binding: ProgramBinding; contents: number[] }[];

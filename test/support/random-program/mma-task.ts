@@ -87,7 +87,8 @@ function multiply(context: Context, product: Product, spans: readonly LoopInfo[]
   const { random } = context;
   const begin = edges(spans, "first");
   const end = edges(spans, "last");
-  if (random.chance(0.85)) return product1(context, product, { spans, clear: begin, publish: end });
+  if (context.form === "kernel" || random.chance(0.85))
+    return product1(context, product, { spans, clear: begin, publish: end });
   return [
     ...product1(context, product, { spans, clear: begin, publish: never }),
     ...product1(context, product, { spans, clear: never, publish: end }),
@@ -149,7 +150,8 @@ function product1(
 /** Folding at other times than at the end of a segment is odd but defined. */
 function randomFold(context: Context, spans: readonly LoopInfo[]): Condition {
   const { random } = context;
-  if (random.chance(0.6)) return edges(spans.slice(random.int(0, spans.length)), "last");
+  if (context.form === "kernel" || random.chance(0.6))
+    return edges(spans.slice(random.int(0, spans.length)), "last");
   if (spans.length === 0 || random.chance(0.3)) return random.pick([never, always]);
   const terms = spans.map(({ head }) => ({
     loop: head.id,

@@ -191,7 +191,7 @@ function randomWalk(
     units[axis] = mayOverlap && random.chance(0.1) ? 1 : span;
     const reach = units[axis]! * (size - 1);
     span = Math.max(span, span + reach);
-    if (random.chance(0.15)) {
+    if (units[axis] !== 0 && random.chance(0.15)) {
       units[axis] = -units[axis]!;
       base += reach;
     }
@@ -215,7 +215,7 @@ function randomWalk(
     const stride = { count: axis.count, slotStride: tile.strides[i]! };
     if (clip === undefined) return { ...stride, memoryStride: unit };
     offset = plus(offset, clip.origin, unit);
-    return { ...stride, memoryStride: unit * clip.step, clip };
+    return { ...stride, memoryStride: unit === 0 ? 0 : unit * clip.step, clip };
   });
   return { axes, offset, elements: span + margin + random.int(0, 2) };
 }
