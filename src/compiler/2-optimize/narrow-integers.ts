@@ -195,7 +195,11 @@ function saturates({ op, inputs, outputs }: Node, ranges: Ranges): boolean {
 function isCopy({ op, outputs }: Node, [x, ...more]: readonly Value[]): boolean {
   if (op.kind !== "map" || x === undefined || more.length > 0) return false;
   const [only, ...rest] = op.program.instructions;
-  return only!.op === "input" && rest.length === 0 && x.dtype === "i32" && isWide(outputs[0]!);
+  return only!.op === "input" && rest.length === 0 && x.dtype === "i32" && isInt32(outputs[0]!);
+}
+
+function isInt32(value: Value): boolean {
+  return value.dtype === "i32" || isWide(value);
 }
 
 /** How a value is read: in its own type, or as int32. */
@@ -236,8 +240,10 @@ class Narrowing {
         this.#read(value, form, node, isIndex(node, i)),
       );
       if (isNarrow && isCopy(node, operands)) {
-        this.#produced.set(node.outputs[0]!, "narrow");
-        this.#forms.narrow.set(node.outputs[0]!, operands[0]!);
+        const [output] = node.outputs as [Value];
+        const form = isWide(output) ? "narrow" : "own";
+        this.#produced.set(output, form);
+        this.#forms[form].set(output, operands[0]!);
         continue;
       }
       const results = node.outputs.map((value) => this.#produce(value, isNarrow));
@@ -267,7 +273,7 @@ class Narrowing {
   }
 
   #read(value: Value, form: Form, reader: Node, isIndexed: boolean): Value {
-    if (!isWide(value)) return value;
+    if (!isWide(value)) return this.#forms.own.get(value) ?? value;
     const known = this.#forms[form].get(value);
     if (known !== undefined) return known;
     if (form === "own" && this.#produced.get(value) === undefined) return value;
