@@ -29,12 +29,8 @@ export function fuse(graph: Graph, producers: ReadonlyMap<Value, Node>, join: bo
   const groupOf = new Map<Node, MutableGroup>();
   const groups: MutableGroup[] = [];
   for (const node of graph.nodes.toReversed()) {
-    if (isMovement(node) || node.op.kind === "iota") continue;
-    const joined = join ? joinConsumers(node, { uses, outputs, groupOf, producers }) : undefined;
-    if (joined !== undefined) {
-      groupOf.set(node, joined);
-      continue;
-    }
+    if (isMovement(node) || node.op.kind === "iota" || groupOf.has(node)) continue;
+    if (join && joinConsumers(node, { uses, outputs, groupOf, producers })) continue;
     const group: MutableGroup = { nodes: new Set([node]), root: node };
     if (isFusable(node)) {
       const space = analyseSpace({ ...group, producers });
@@ -55,40 +51,80 @@ interface MutableGroup {
 interface FusionState {
   readonly uses: ReadonlyMap<Value, readonly Node[]>;
   readonly outputs: ReadonlySet<Value>;
-  readonly groupOf: ReadonlyMap<Node, MutableGroup>;
+  readonly groupOf: Map<Node, MutableGroup>;
   readonly producers: ReadonlyMap<Value, Node>;
 }
 
-function joinConsumers(node: Node, state: FusionState): MutableGroup | undefined {
-  if (!isFusable(node) || node.outputs.length !== 1) return undefined;
+/** Whether the node could join the group of its consumers. */
+function joinConsumers(node: Node, state: FusionState): boolean {
+  if (!isFusable(node)) return false;
   const group = soleConsumer(node.outputs[0]!, state);
-  if (group === undefined || group.nodes.size >= groupNodesMax) return undefined;
-  if (![...group.nodes].every(isFusable)) return undefined;
-  if (node.op.kind === "contract" && ![...group.nodes].every((n) => n.op.kind === "map")) {
-    return undefined;
-  }
-  const nodes = new Set([...group.nodes, node]);
-  const hasContract = [...nodes].some((n) => n.op.kind === "contract");
-  if (hasContract && [...nodes].some((n) => n.op.kind === "reduce")) return undefined;
+  if (group === undefined || ![...group.nodes].every(isFusable)) return false;
+  if (tryJoin(group, [node], state)) return true;
+  // A value per row (the square root of a variance) has its place only once the row's reduction is there too.
+  const chain = rowChain(node, group, state);
+  return chain !== undefined && tryJoin(group, chain, state);
+}
+
+function tryJoin(group: MutableGroup, added: readonly Node[], state: FusionState): boolean {
+  const nodes = new Set([...group.nodes, ...added]);
+  if (nodes.size > groupNodesMax) return false;
+  const kinds = [...nodes].map((n) => n.op.kind);
+  const contracts = kinds.filter((kind) => kind === "contract").length;
+  if (contracts > 1 || (contracts === 1 && kinds.includes("reduce"))) return false;
   const space = analyseSpace({ nodes, root: group.root, producers: state.producers });
-  if (space === undefined) return undefined;
+  if (space === undefined) return false;
   group.nodes = nodes;
   group.space = space;
-  return group;
+  for (const node of added) state.groupOf.set(node, group);
+  return true;
+}
+
+/** The map with all maps above it that only it and the group read, up to and with at least one reduction. */
+function rowChain(node: Node, group: MutableGroup, state: FusionState): Node[] | undefined {
+  const chain = new Set<Node>();
+  const visit = (current: Node): void => {
+    chain.add(current);
+    if (current.op.kind === "reduce") return;
+    for (const input of current.inputs) {
+      const producer = behindMovement(input, state);
+      if (producer === undefined || chain.has(producer) || group.nodes.has(producer)) continue;
+      if (producer.op.kind !== "map" && producer.op.kind !== "reduce") continue;
+      const users = finalUsers(producer.outputs[0]!, state);
+      if (users?.every((user) => chain.has(user) || group.nodes.has(user))) visit(producer);
+    }
+  };
+  if (node.op.kind !== "map") return undefined;
+  visit(node);
+  return [...chain].some((n) => n.op.kind === "reduce") ? [...chain] : undefined;
+}
+
+function behindMovement(value: Value, state: FusionState): Node | undefined {
+  const node = state.producers.get(value);
+  return node !== undefined && isMovement(node) ? behindMovement(node.inputs[0]!, state) : node;
 }
 
 /** The one group that reads the value, directly or through movement; undefined if there are others. */
 function soleConsumer(value: Value, state: FusionState): MutableGroup | undefined {
+  const groups = new Set(finalUsers(value, state)?.map((user) => state.groupOf.get(user)));
+  const [group] = groups;
+  return groups.size === 1 ? group : undefined;
+}
+
+/** Who reads the value in the end, movement left out; undefined if it is a result of the model. */
+function finalUsers(value: Value, state: FusionState): Node[] | undefined {
   if (state.outputs.has(value)) return undefined;
-  let found: MutableGroup | undefined;
+  const users: Node[] = [];
   for (const user of state.uses.get(value) ?? []) {
-    const group = isMovement(user)
-      ? soleConsumer(user.outputs[0]!, state)
-      : state.groupOf.get(user);
-    if (group === undefined || (found !== undefined && found !== group)) return undefined;
-    found = group;
+    if (!isMovement(user)) {
+      users.push(user);
+      continue;
+    }
+    const behind = finalUsers(user.outputs[0]!, state);
+    if (behind === undefined) return undefined;
+    users.push(...behind);
   }
-  return found;
+  return users;
 }
 
 function isFusable(node: Node): boolean {
