@@ -73,7 +73,7 @@ interface State {
 
 function tileGroup(state: State, group: Group): void {
   const { root } = group;
-  if (root.outputs.every((v) => !v.unknownShape && isEmpty(v))) {
+  if (root.op.kind !== "host" && root.outputs.every(isEmpty)) {
     for (const v of root.outputs)
       if (!state.storages.get(v)) state.storages.allocate(v, natural(v));
     return;
