@@ -4,8 +4,14 @@ export default defineConfig({
   test: {
     testTimeout: 120_000,
     projects: [
-      { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/shared/**"] } },
-      { extends: true, test: { name: "shared", include: ["test/shared/**/*.test.ts"], testTimeout: 900_000 } },
+      {
+        extends: true,
+        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/shared/**"] },
+      },
+      {
+        extends: true,
+        test: { name: "shared", include: ["test/shared/**/*.test.ts"], testTimeout: 900_000 },
+      },
     ],
   },
 });

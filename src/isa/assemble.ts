@@ -8,7 +8,7 @@ import { deviceDTypes } from "../numerics/dtype.js";
 import { type EngineRef, type Instruction, never, type Program } from "./program.js";
 import type { ProgramBinding, ProgramNode, Queue, SlotDest, SlotSource } from "./program.js";
 import {
-  fieldKinds,
+  type fieldKinds,
   type InstructionField,
   instructionRows,
   type InstructionRow,

@@ -6,7 +6,7 @@ import type { LaneAlgebra } from "./lane.js";
 export const integerMagic = 12582912;
 /** ln 2 in two parts: the first has 9 significant bits, so that n times it is exact for |n| < 2^15. */
 const ln2High = 0.693359375;
-const ln2Low = -2.12194440054690583e-4;
+const ln2Low = -2.1219444005469057e-4;
 
 /** x = n ln 2 + r with |r| <= ln 2 / 2: e^r - 1, and n as `power2` wants it. For |x| < 2^21. */
 function splitExp<V>(l: LaneAlgebra<V>, x: V): { readonly n: V; readonly expm1: V } {

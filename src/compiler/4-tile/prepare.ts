@@ -141,7 +141,7 @@ export function mergeAxes(
       kept.push(inner);
       continue;
     }
-    current = current.map((access) => mergeAccess(access, outer, inner));
+    current = current.map((access) => mergeAccess(access, outer));
     // The merged axis is the inner one: its stride is that of a step within the run.
     merged[inner] = { ...merged[inner]!, extent: dimMul(merged[outer]!.extent, extent) };
     merged[outer] = { ...merged[outer]!, extent: 1 };
@@ -162,7 +162,7 @@ function canMerge(access: Access, outer: number, inner: number, extent: number):
   return outerStride === innerStride * extent;
 }
 
-function mergeAccess(access: Access, outer: number, inner: number): Access {
+function mergeAccess(access: Access, outer: number): Access {
   if (!usesAxis(access, outer)) return access;
   const dims = access.dims.map((dim): AccessDim => {
     const [term] = dim.terms;
