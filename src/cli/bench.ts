@@ -1,0 +1,92 @@
+/** `lightloom bench`: wall time of compiling and simulating a model, against ONNX Runtime where it is installed. */
+import { createSimulatedDevice } from "../runtime/device.js";
+import { createModelRunner } from "../runtime/model-runner.js";
+import { loadModelFile } from "../runtime/node/model-file.js";
+import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
+import { fail } from "../support/diagnostic.js";
+import { gatherInputs } from "./inputs.js";
+import {
+  collectPair,
+  command,
+  deviceNamed,
+  dimOption,
+  engineNamed,
+  engineOption,
+  machineOption,
+  precisionOption,
+} from "./options.js";
+import { createProgress, printJson, printTable } from "./output.js";
+
+export function benchCommand() {
+  return command("bench", "measure how long compiling and simulating take")
+    .argument("<model>", "an .onnx file")
+    .addOption(machineOption)
+    .addOption(precisionOption)
+    .addOption(dimOption)
+    .option(
+      "-i, --input <name=file>",
+      "value of an input: .npy, .pb or .png; repeatable",
+      collectPair,
+      new Map<string, string>(),
+    )
+    .option("-n, --runs <count>", "runs, of which the fastest counts", "10")
+    .addOption(engineOption)
+    .action(async (path, options) => {
+      const runs = Number(options.runs);
+      if (!Number.isInteger(runs) || runs < 1) fail("L0901", "--runs takes a number from 1 on");
+      const progress = createProgress();
+      const file = loadModelFile(path);
+      const inputs = gatherInputs(file.model, options.input, options.dim);
+      const machine = deviceNamed(options.machine);
+      const runner = createModelRunner({
+        model: file.model,
+        machine,
+        precision: options.precision,
+        dims: options.dim,
+        device: createSimulatedDevice(engineNamed(options.engine)),
+        file: path,
+        externalData: file.externalData,
+      });
+      progress.show("compiling");
+      const compileMs = elapsed(() => runner.prepare(inputs));
+      const times = Array.from({ length: runs }, (_, i) => {
+        progress.show(`run ${i + 1} of ${runs}`);
+        return elapsed(() => runner.run(inputs));
+      });
+      progress.show("ONNX Runtime");
+      const reference = await runOnnxRuntime(path, file.model, inputs, { runs, threads: 1 });
+      progress.clear();
+      const simulateMs = Math.min(...times);
+      const result = {
+        machine: machine.name,
+        compileMs,
+        firstRunMs: times[0]!,
+        simulateMs,
+        onnxRuntimeMs: reference?.milliseconds,
+      };
+      if (options.json) printJson(result);
+      else {
+        printTable(
+          ["what", "ms"],
+          [
+            [`compile for ${machine.name} and load`, round(compileMs)],
+            ["first run, simulated", round(result.firstRunMs)],
+            [`fastest of ${runs} runs, simulated`, round(simulateMs)],
+            ...(reference === undefined
+              ? []
+              : [["ONNX Runtime, CPU, one thread", round(reference.milliseconds)] as const]),
+          ],
+        );
+      }
+    });
+}
+
+function elapsed(run: () => unknown): number {
+  const start = performance.now();
+  run();
+  return performance.now() - start;
+}
+
+function round(ms: number): number {
+  return Number(ms.toFixed(2));
+}

@@ -1,0 +1,116 @@
+/** One model with its inputs: run it, show what came out, how long it took and how it compares. */
+import type { DimSettings } from "../runtime/check-inputs.js";
+import type { Precision } from "../compiler/pipeline.js";
+import type { ExternalData } from "../onnx/external.js";
+import type { Model } from "../onnx/model.js";
+import type { HostValue } from "../ops/record.js";
+import { createSimulatedDevice } from "../runtime/device.js";
+import { judgeOutputs, modelRule } from "../runtime/judge.js";
+import { createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
+import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
+import { deviceNamed, engineNamed } from "./options.js";
+import { createProgress, note, numberText, print, printJson } from "./output.js";
+import { printOutputs, summarizeOutput } from "./show-outputs.js";
+
+export interface InferenceInputs {
+  readonly path: string;
+  readonly model: Model;
+  readonly externalData: ExternalData;
+  readonly inputs: ReadonlyMap<string, HostValue>;
+  readonly dims: DimSettings;
+  /** What the outputs mean, in a sentence. */
+  readonly explain?: (outputs: ReadonlyMap<string, HostValue>) => string;
+}
+
+export interface RunSettings {
+  readonly machine: string;
+  readonly precision: Precision;
+  readonly engine: "jit" | "reference";
+  readonly compare: boolean;
+  readonly json: boolean;
+}
+
+export async function runAndShow(model: InferenceInputs, settings: RunSettings): Promise<void> {
+  const machine = deviceNamed(settings.machine);
+  const progress = createProgress();
+  const runner = createModelRunner({
+    model: model.model,
+    machine,
+    precision: settings.precision,
+    dims: model.dims,
+    device: createSimulatedDevice(engineNamed(settings.engine)),
+    file: model.path,
+    externalData: model.externalData,
+  });
+  progress.show(`compiling for ${machine.name}`);
+  const compileMs = timed(() => runner.prepare(model.inputs));
+  progress.show("running");
+  let outcome: RunOutcome | undefined;
+  const runMs = timed(() => (outcome = runner.run(model.inputs)));
+  progress.clear();
+  const { outputs, ranOn, reason } = outcome!;
+  const summaries = [...outputs].map(([name, value]) => summarizeOutput(name, value));
+  const comparison = settings.compare ? await compare(model, outputs) : undefined;
+  const text = model.explain?.(outputs);
+  if (settings.json) {
+    printJson({
+      machine: machine.name,
+      ranOn,
+      reason,
+      text,
+      compileMs,
+      runMs,
+      comparison,
+      outputs: summaries,
+    });
+    return;
+  }
+  if (text !== undefined) print(`${text}\n`);
+  printOutputs(summaries);
+  print("");
+  if (comparison !== undefined) print(comparison.text);
+  if (reason !== undefined) note(reason);
+  print(
+    `ran on ${where(ranOn)} of ${machine.name}; compiled in ${ms(compileMs)}, simulated in ${ms(runMs)}`,
+  );
+}
+
+function timed(run: () => unknown): number {
+  const start = performance.now();
+  run();
+  return performance.now() - start;
+}
+
+function ms(value: number): string {
+  return `${numberText(Math.round(value))} ms`;
+}
+
+function where(ranOn: RunOutcome["ranOn"]): string {
+  return ranOn === "mixed" ? "the accelerator and the host" : `the ${ranOn}`;
+}
+
+interface Comparison {
+  readonly milliseconds: number;
+  readonly worstRelativeError: number;
+  readonly text: string;
+}
+
+async function compare(
+  { path, model, inputs }: InferenceInputs,
+  outputs: ReadonlyMap<string, HostValue>,
+): Promise<Comparison | undefined> {
+  const run = await runOnnxRuntime(path, model, inputs, { runs: 1, threads: 1 });
+  if (run === undefined) {
+    note("onnxruntime-node is not installed, so there is nothing to compare with");
+    return undefined;
+  }
+  const { milliseconds } = run;
+  const { worstRelativeError, difference } = judgeOutputs(outputs, run.outputs, modelRule);
+  const error = worstRelativeError.toExponential(1);
+  const text =
+    difference === undefined
+      ? `agrees with ONNX Runtime: the largest difference is ${error} of the largest value`
+      : `differs from ONNX Runtime: ${difference}`;
+  if (difference !== undefined) process.exitCode = 1;
+  return { milliseconds, worstRelativeError, text };
+}

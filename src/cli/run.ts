@@ -1,0 +1,51 @@
+/** `lightloom run`: compile, execute, show the outputs and where the time went. */
+import { type InferenceInputs, runAndShow } from "./run-model.js";
+import { gatherInputs } from "./inputs.js";
+import {
+  collectPair,
+  command,
+  dimOption,
+  engineOption,
+  machineOption,
+  precisionOption,
+} from "./options.js";
+import { prepareExample } from "./example.js";
+import { loadModelFile } from "../runtime/node/model-file.js";
+
+export function runCommand() {
+  return command("run", "run a model on a simulated accelerator; without a model: the example")
+    .argument("[model]", "an .onnx file")
+    .addOption(machineOption)
+    .addOption(precisionOption)
+    .addOption(dimOption)
+    .option(
+      "-i, --input <name=file>",
+      "value of an input: .npy, .pb or .png (scaled to 0..1); repeatable",
+      collectPair,
+      new Map<string, string>(),
+    )
+    .addOption(engineOption)
+    .option("--compare", "compare with ONNX Runtime on the CPU")
+    .action(async (path, options) => {
+      const prepared = path === undefined ? prepareExample() : prepare(path, options);
+      await runAndShow(prepared, {
+        ...options,
+        compare: options.compare === true || path === undefined,
+        json: options.json === true,
+      });
+    });
+}
+
+function prepare(
+  path: string,
+  options: { readonly input: ReadonlyMap<string, string>; readonly dim: InferenceInputs["dims"] },
+): InferenceInputs {
+  const file = loadModelFile(path);
+  return {
+    path,
+    model: file.model,
+    externalData: file.externalData,
+    inputs: gatherInputs(file.model, options.input, options.dim),
+    dims: options.dim,
+  };
+}
