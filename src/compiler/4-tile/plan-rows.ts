@@ -66,7 +66,7 @@ function candidatePlans(
   context: TileContext,
   split: readonly SplitChoice[],
 ): RowsPlan[] {
-  const rows = prepared.axes.some((axis) => axis.role === "row");
+  const rows = prepared.order.some((axis) => prepared.axes[axis]!.role === "row");
   const whole = tilePoints.map((points): RowsPlan => {
     return { kind: "rows", split, tile: tileOf(prepared, split, points, context) };
   });
