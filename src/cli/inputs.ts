@@ -37,7 +37,13 @@ export function gatherInputs(
   return values;
 }
 
-/** Missing inputs: dims as set or as other inputs have them, else 1; values from a fixed sequence. */
+/** Height and width of a made-up picture. */
+const pictureExtent = 224;
+
+/**
+ * Missing inputs: dims as set or as other inputs have them, else 1 (pictures are larger); values from a fixed
+ * sequence.
+ */
 function makeUp(
   ports: readonly ModelPort[],
   values: Map<string, HostValue>,
@@ -57,12 +63,15 @@ function makeUp(
     if (kind !== "tensor" || dtype === undefined || declared === undefined) {
       fail("L0603", `input "${name}" is missing, and no value for it can be made up`);
     }
-    const shape = declared.map((dim) => (typeof dim === "number" ? dim : extentOf(dim)));
+    const isPicture = declared.length === 4 && (declared[1] === 3 || declared[3] === 3);
+    const shape = declared.map((dim, axis) =>
+      typeof dim === "number" ? dim : extentOf(dim, isPicture && axis > 0 ? pictureExtent : 1),
+    );
     values.set(name, madeUp(dtype, shape, index));
     note(`input "${name}" is made up: ${dtype} [${shape.join(", ")}]`);
   }
-  function extentOf(name: string): number {
-    const known = extents.get(name) ?? dims.get(name) ?? 1;
+  function extentOf(name: string, otherwise: number): number {
+    const known = extents.get(name) ?? dims.get(name) ?? otherwise;
     return typeof known === "number" ? known : known.min;
   }
 }
