@@ -104,13 +104,17 @@ export type EvaluateHost<V extends NonTensor = never> = (
   bindings: Bindings,
 ) => readonly (Tensor | V)[];
 
-/** Outputs by name. Symbols are bound from the shapes of the inputs and of what host nodes return. */
+/**
+ * Outputs by name. Symbols are bound from the shapes of the inputs and of what host nodes return; a part of a
+ * larger graph gets those that are `known` already.
+ */
 export function evaluateGraph<V extends NonTensor = never>(
   graph: Graph,
   inputs: ReadonlyMap<string, Tensor | V>,
   evaluateHost: EvaluateHost<V>,
+  known: Bindings = new Map(),
 ): Map<string, Tensor | V> {
-  const bindings = new Map<string, number>();
+  const bindings = new Map(known);
   const values = new Map<Value, Tensor | V>();
   for (const value of graph.inputs) {
     const given = inputs.get(value.name);

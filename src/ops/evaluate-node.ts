@@ -2,7 +2,7 @@
  * One ONNX node on the host. Most operators have only a lowering: with constant inputs the builder folds it
  * to the result. The others, and forms that a lowering declines, have an evaluation of their own.
  */
-import { evaluateGraph } from "../ir/evaluate.js";
+import { type Bindings, evaluateGraph } from "../ir/evaluate.js";
 import { createGraphBuilder } from "../ir/graph-builder.js";
 import type { Graph, HostOperation } from "../ir/graph.js";
 import type { OnnxNode } from "../ir/onnx-node.js";
@@ -14,12 +14,16 @@ import { findOperator } from "./table.js";
 
 type NonTensorValue = Exclude<HostValue, Tensor>;
 
-/** A whole graph on the host, host operations included: its outputs, in order. */
+/**
+ * A whole graph on the host, host operations included: its outputs, in order. `known` are symbols that the
+ * inputs' shapes need not bind.
+ */
 export function evaluateHostGraph(
   graph: Graph,
   inputs: ReadonlyMap<string, HostValue>,
+  known: Bindings = new Map(),
 ): readonly HostValue[] {
-  const outputs = evaluateGraph<NonTensorValue>(graph, inputs, evaluateHostOperation);
+  const outputs = evaluateGraph<NonTensorValue>(graph, inputs, evaluateHostOperation, known);
   return graph.outputs.map(({ name }) => outputs.get(name)!);
 }
 

@@ -134,7 +134,7 @@ function walkStep(run: Run, step: Step): void {
       const isKnown = step.graph.nodes.length === 0;
       const outputs = isKnown
         ? step.graph.outputs.map(({ value }) => knownValue(run, value))
-        : evaluateHostGraph(step.graph, inputs);
+        : evaluateHostGraph(step.graph, inputs, run.bindings);
       step.outputs.forEach(({ slot }, i) => run.slots.set(slot, outputs[i]!));
       return;
     }
