@@ -28,6 +28,7 @@ export function prepareExample(): InferenceInputs {
   const characters = dictionary(join(assets, "ppocr_keys_v1.txt"));
   return {
     path,
+    bytes: file.bytes,
     model: file.model,
     externalData: file.externalData,
     inputs: new Map([[port!.name, centred(pixels)]]),

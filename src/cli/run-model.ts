@@ -7,13 +7,16 @@ import type { HostValue } from "../ops/record.js";
 import { createSimulatedDevice } from "../runtime/device.js";
 import { judgeOutputs, modelRule } from "../runtime/judge.js";
 import { createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
+import { createDiskStore, defaultCacheFolder } from "../runtime/node/disk-store.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
+import type { ProgramStore } from "../runtime/program-store.js";
 import { deviceNamed, engineNamed } from "./options.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
 import { printOutputs, summarizeOutput } from "./show-outputs.js";
 
 export interface InferenceInputs {
   readonly path: string;
+  readonly bytes: Uint8Array;
   readonly model: Model;
   readonly externalData: ExternalData;
   readonly inputs: ReadonlyMap<string, HostValue>;
@@ -27,6 +30,7 @@ export interface RunSettings {
   readonly precision: Precision;
   readonly engine: "jit" | "reference";
   readonly compare: boolean;
+  readonly cache: boolean;
   readonly json: boolean;
 }
 
@@ -41,6 +45,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
     device: createSimulatedDevice(engineNamed(settings.engine)),
     file: model.path,
     externalData: model.externalData,
+    ...(settings.cache ? { store: keptPrograms(model.bytes) } : {}),
   });
   progress.show(`compiling for ${machine.name}`);
   const compileMs = timed(() => runner.prepare(model.inputs));
@@ -70,9 +75,14 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   print("");
   if (comparison !== undefined) print(comparison.text);
   if (reason !== undefined) note(reason);
+  const how = runner.stats.storeHits > 0 ? "loaded from the cache" : "compiled";
   print(
-    `ran on ${where(ranOn)} of ${machine.name}; compiled in ${ms(compileMs)}, simulated in ${ms(runMs)}`,
+    `ran on ${where(ranOn)} of ${machine.name}; ${how} in ${ms(compileMs)}, simulated in ${ms(runMs)}`,
   );
+}
+
+function keptPrograms(modelBytes: Uint8Array): ProgramStore {
+  return createDiskStore({ folder: defaultCacheFolder(), modelBytes, warn: note });
 }
 
 function timed(run: () => unknown): number {

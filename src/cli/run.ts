@@ -25,12 +25,14 @@ export function runCommand() {
       new Map<string, string>(),
     )
     .addOption(engineOption)
+    .option("--no-cache", "compile even if the program has been kept from an earlier run")
     .option("--compare", "compare with ONNX Runtime on the CPU")
     .action(async (path, options) => {
       const prepared = path === undefined ? prepareExample() : prepare(path, options);
       await runAndShow(prepared, {
         ...options,
         compare: options.compare === true || path === undefined,
+        cache: options.cache,
         json: options.json === true,
       });
     });
@@ -43,6 +45,7 @@ function prepare(
   const file = loadModelFile(path);
   return {
     path,
+    bytes: file.bytes,
     model: file.model,
     externalData: file.externalData,
     inputs: gatherInputs(file.model, options.input, options.dim),

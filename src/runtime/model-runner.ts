@@ -3,6 +3,7 @@
  * runs. Values in and out are the host's; ONNX Runtime's shape of a session is `session.ts`.
  */
 import { evaluateModel, optionsFor } from "../compiler/1-import/evaluate-model.js";
+import type { ImportOptions } from "../compiler/1-import/import.js";
 import { compileModel } from "../compiler/compile.js";
 import type { Precision } from "../compiler/pipeline.js";
 import { bindShapes } from "../ir/bindings.js";
@@ -157,10 +158,11 @@ class Runner implements ModelRunner {
 
   #executable(inputs: ReadonlyMap<string, HostValue>, dims: DimSettings): Executable {
     const { machine, model, precision, store } = this.#options;
+    let isSelfContained = true;
     const compile = (): Executable => {
       this.#compiles++;
       return compileModel(model, {
-        ...this.#importOptions(),
+        ...this.#importOptions(() => (isSelfContained = false)),
         ...optionsFor(model, inputs),
         dims,
         machine,
@@ -181,17 +183,28 @@ class Runner implements ModelRunner {
       return kept;
     }
     const executable = compile();
-    store.put(key, executable);
+    // The key knows the model's own bytes only, not the files beside it.
+    if (isSelfContained) store.put(key, executable);
     return executable;
   }
 
-  #importOptions(): { readonly file?: string; readonly externalData?: ExternalData } {
+  #importOptions(onRead?: () => void): Pick<ImportOptions, "file" | "externalData"> {
     const { file, externalData } = this.#options;
     return {
       ...(file === undefined ? {} : { file }),
-      ...(externalData === undefined ? {} : { externalData }),
+      ...(externalData === undefined ? {} : { externalData: observed(externalData, onRead) }),
     };
   }
+}
+
+function observed(data: ExternalData, onRead: (() => void) | undefined): ExternalData {
+  if (onRead === undefined) return data;
+  return {
+    read(location, offset, length) {
+      onRead();
+      return data.read(location, offset, length);
+    },
+  };
 }
 
 /** What narrower ranges, or none, may cure. */

@@ -41,7 +41,10 @@ export interface SessionOptions {
   readonly freeDimensionOverrides?: Readonly<Record<string, number>>;
   /** jit (default) or the slow reference; both give the same bits. */
   readonly engine?: "jit" | "reference";
-  /** Node only: folder of compiled programs; false: none are kept. Default: see the documentation of `run`. */
+  /**
+   * Node only: folder where compiled programs are kept between sessions; false: none are. Default: the variable
+   * LIGHTLOOM_CACHE, else the user's cache folder.
+   */
   readonly cacheDir?: string | false;
 }
 

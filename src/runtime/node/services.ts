@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import type { Engine } from "../../sim/engine.js";
 import { createJitEngine } from "../../sim/jit/jit.js";
 import type { RuntimeServices } from "../services.js";
+import { createDiskStore, defaultCacheFolder } from "./disk-store.js";
 import { loadModelFile } from "./model-file.js";
 
 let engine: Engine | undefined;
@@ -10,7 +11,7 @@ let engine: Engine | undefined;
 export const nodeServices: RuntimeServices = {
   readModel: (path) => Promise.resolve(loadModelFile(path)),
   jit: sharedJit,
-  store: () => undefined,
+  store: (modelBytes, folder = defaultCacheFolder()) => createDiskStore({ folder, modelBytes }),
 };
 
 /** One per process: engines share the code of equal programs. */
