@@ -5,8 +5,7 @@
  *
  * Sound, not complete: a bound is never too tight, but may be too loose. Runtime scalars are any int32.
  */
-import type { Affine, LoopHead } from "../ir/tile.js";
-import type { WalkAxis } from "./sites.js";
+import type { Affine, Count, LoopHead, TransferAxis } from "../ir/tile.js";
 
 /** A linear form: constant + sum of coefficient * variable, by the variable's name. */
 export interface Form {
@@ -18,6 +17,13 @@ export interface Form {
 export interface Interval {
   readonly low: number;
   readonly high: number;
+}
+
+/** One axis of a walk through a slot or through memory. */
+export interface WalkAxis {
+  readonly count: Count;
+  readonly stride: number;
+  readonly clip?: NonNullable<TransferAxis["clip"]>;
 }
 
 export interface Bounds {
@@ -148,10 +154,12 @@ function greatest(form: Form, solver: Solver): number {
   for (let depth = solver.facts.length - 1; depth >= 0; depth--) {
     const { id } = solver.facts[depth]!;
     if (!form.terms.has(`i${id}`) && !form.terms.has(`e${id}`)) continue;
+    const bounds = withoutLoop(form, solver.facts[depth]!);
+    if (bounds.length === 1) return greatest(bounds[0]!, solver);
     const key = `${depth}:${form.constant}${[...form.terms].sort().join(" ")}`;
     let value = solver.memo.get(key);
     if (value === undefined) {
-      value = Math.min(...withoutLoop(form, solver.facts[depth]!).map((f) => greatest(f, solver)));
+      value = Math.min(...bounds.map((bound) => greatest(bound, solver)));
       solver.memo.set(key, value);
     }
     return value;
@@ -173,7 +181,10 @@ function withoutLoop(form: Form, loop: LoopFacts): Form[] {
   terms.delete(`i${id}`);
   terms.delete(`e${id}`);
   const rest: Form = { constant: form.constant, terms };
-  const bounds = [...tripBounds(a, b, loop)];
+  const exact = tripBound(a, b, loop);
+  // Without expressions to bound it by, nothing is tighter.
+  if (exact !== undefined && loop.ceilings.length === 0) return [addForms(rest, exact)];
+  const bounds = exact === undefined ? [] : [exact];
   if (a >= 0) {
     // a * index + b * extent = a * (index + extent) + (b - a) * extent
     for (const top of [constantForm(loop.total.high), ...loop.ceilings]) {
@@ -203,11 +214,11 @@ function extentBounds(factor: number, loop: LoopFacts): Form[] {
  * The greatest a * index + b * extent over the actual trips where the start is constant: index goes in steps, and
  * the extent is full except on the last trip. The corners are the first, the last full and the last trip.
  */
-function* tripBounds(a: number, b: number, loop: LoopFacts): Iterable<Form> {
+function tripBound(a: number, b: number, loop: LoopFacts): Form | undefined {
   const { start, step, total } = loop;
-  if (start.terms.size > 0) return;
+  if (start.terms.size > 0) return undefined;
   const length = total.high - start.constant;
-  if (!Number.isFinite(length) || length <= 0) return;
+  if (length <= 0) return undefined;
   const last = start.constant + Math.floor((length - 1) / step) * step;
   let value = -Infinity;
   for (const index of [start.constant, last - step, last]) {
@@ -216,7 +227,7 @@ function* tripBounds(a: number, b: number, loop: LoopFacts): Iterable<Form> {
     const shortest = total.low === total.high ? longest : 1;
     for (const extent of [longest, shortest]) value = Math.max(value, a * index + b * extent);
   }
-  yield constantForm(value);
+  return constantForm(value);
 }
 
 /** The greatest element that a walk comes to, or less where that can be told only for some way of bounding it. */

@@ -3,9 +3,16 @@
  * digits (row, column, ...), and where no digit runs over into the next, two addresses are equal only if all their
  * digits are. So walks are apart if one digit tells them apart, although their ranges interleave.
  */
-import type { LoopHead } from "../ir/tile.js";
-import { addForms, type Bounds, constantForm, type Form, formOf, type Interval } from "./bounds.js";
-import type { WalkAxis } from "./sites.js";
+import type { Affine, LoopHead } from "../ir/tile.js";
+import {
+  addForms,
+  type Bounds,
+  constantForm,
+  type Form,
+  formOf,
+  type Interval,
+  type WalkAxis,
+} from "./bounds.js";
 
 /** A walk, with the loops around it. */
 export interface Footprint {
@@ -21,34 +28,43 @@ interface Digit {
   readonly axes: readonly WalkAxis[];
 }
 
-/**
- * The digits of two walks, at the same places. Undefined where the scalars that the walks begin at differ: then
- * nothing can be told from the digits.
- */
+/** The digits of two walks, at the same places. */
 export interface SplitPair {
   readonly a: readonly Digit[];
   readonly b: readonly Digit[];
 }
 
-/** `unit`: elements that cannot be told apart, such as two int4 in one byte; a power of two. */
-export function splitPair(a: Footprint, b: Footprint, unit: number): SplitPair | undefined {
+/**
+ * The pair's digits at several choices of places: what one choice cannot tell apart, another may. `unit`: elements
+ * that cannot be told apart, such as two int4 in one byte; a power of two.
+ */
+export function splitPairs(a: Footprint, b: Footprint, unit: number): readonly SplitPair[] {
   const [fixedA, fixedB] = [withoutScalars(a), withoutScalars(b)];
-  if (fixedA === undefined || fixedB === undefined) return undefined;
-  if (fixedA.scalars !== fixedB.scalars) return undefined;
-  let places = placesOf([fixedA.walk, fixedB.walk], unit);
+  if (fixedA.scalars !== fixedB.scalars) return [];
+  const walks = [fixedA.walk, fixedB.walk];
+  const strides = walks.flatMap(stridesOf);
+  const spatial = walks.flatMap(spatialStridesOf);
+  const choices = [chain(strides, unit), chainDown(strides, unit), chain(spatial, unit)];
+  const known = new Set<string>();
+  return choices.flatMap((places) => {
+    if (known.has(places.join())) return [];
+    known.add(places.join());
+    return [splitAt(fixedA.walk, fixedB.walk, places)];
+  });
+}
+
+/** The digits at the places, less those that a lower digit would run over into. */
+function splitAt(a: Footprint, b: Footprint, wanted: readonly number[]): SplitPair {
+  let places = wanted;
   for (;;) {
-    const digitsA = digitsAt(fixedA.walk, places);
-    const digitsB = digitsAt(fixedB.walk, places);
-    const overflow = Math.max(digitsA.overflow, digitsB.overflow);
-    if (overflow < 0) return { a: digitsA.digits, b: digitsB.digits };
+    const { split, overflow } = digitsAt(a, b, places);
+    if (overflow < 0) return split;
     places = places.filter((_, i) => i !== overflow);
   }
 }
 
 /** Scalars are the same for all of a launch, so walks that begin at the same ones differ by the rest only. */
-function withoutScalars(
-  walk: Footprint,
-): { readonly walk: Footprint; readonly scalars: string } | undefined {
+function withoutScalars(walk: Footprint): { readonly walk: Footprint; readonly scalars: string } {
   const terms = new Map<string, number>();
   const scalars: string[] = [];
   for (const [key, coefficient] of walk.base.terms) {
@@ -59,54 +75,83 @@ function withoutScalars(
   return { walk: { ...walk, base }, scalars: scalars.sort().join() };
 }
 
-/** Places of the digits, ascending from `unit`, each a multiple of the one before. */
-function placesOf(walks: readonly Footprint[], unit: number): readonly number[] {
-  const sizes = new Set<number>();
-  for (const { base, axes } of walks) {
-    for (const [key, coefficient] of base.terms)
-      if (key.startsWith("i")) sizes.add(Math.abs(coefficient));
-    for (const { stride } of axes) sizes.add(Math.abs(stride));
-  }
+function stridesOf({ base, axes }: Footprint): number[] {
+  const indices = [...base.terms].filter(([key]) => key.startsWith("i"));
+  return [...indices.map(([, coefficient]) => coefficient), ...axes.map((axis) => axis.stride)];
+}
+
+/** How far the walk moves from one member to the next. */
+function spatialStridesOf({ base, loops }: Footprint): number[] {
+  return loops
+    .filter((loop) => loop.over !== "time")
+    .map((loop) => (base.terms.get(`i${loop.id}`) ?? 0) * loop.step);
+}
+
+/** Places of digits, ascending from `unit`, each a multiple of the one before: taken up wherever possible. */
+function chain(strides: readonly number[], unit: number): number[] {
   const places = [unit];
-  for (const size of [...sizes].sort((x, y) => x - y)) {
+  for (const size of ascending(strides)) {
     const below = places.at(-1)!;
     if (size > below && size % below === 0) places.push(size);
   }
   return places;
 }
 
+/** The same, chosen from the greatest downwards. */
+function chainDown(strides: readonly number[], unit: number): number[] {
+  const places: number[] = [];
+  for (const size of ascending(strides).reverse()) {
+    if (size > unit && size % unit === 0 && (places[0] ?? size) % size === 0) places.unshift(size);
+  }
+  return [unit, ...places];
+}
+
+function ascending(strides: readonly number[]): number[] {
+  return [...new Set(strides.map(Math.abs))].filter((s) => s > 0).sort((x, y) => x - y);
+}
+
 /**
- * The digits at these places, lowest first, each beginning at 0 or above within the next place. `overflow`: number
- * of the place that a lower digit runs over into, -1 where none does.
+ * The digits at these places, lowest first. What is below a place stays within a window of that size, the same for
+ * both walks; then digits are unique. `overflow`: number of the first place where it does not, -1 where all do.
  */
 function digitsAt(
-  walk: Footprint,
+  a: Footprint,
+  b: Footprint,
   places: readonly number[],
-): { readonly digits: readonly Digit[]; readonly overflow: number } {
-  const digits: Digit[] = [];
-  let constant = walk.base.constant;
+): { readonly split: SplitPair; readonly overflow: number } {
+  const split: { a: Digit[]; b: Digit[] } = { a: [], b: [] };
+  let [restA, restB] = [a.base.constant, b.base.constant];
   for (const [i, place] of places.entries()) {
-    const digit = digitAt(walk, places, i);
     const next = places[i + 1];
-    if (next === undefined) {
-      digits.push({
-        ...digit,
-        base: addForms(digit.base, constantForm(Math.floor(constant / place))),
-      });
-      break;
+    const [digitA, digitB] = [digitAt(a, places, i), digitAt(b, places, i)];
+    let [partA, partB] = [restA / place, restB / place];
+    if (next !== undefined) {
+      const left = a.bounds.walk(digitA.base, digitA.axes);
+      const right = b.bounds.walk(digitB.base, digitB.axes);
+      const shift = windowShift(shifted(left, partA), shifted(right, partB), next / place);
+      if (shift === undefined) return { split, overflow: i + 1 };
+      partB += shift;
     }
-    const radix = next / place;
-    const { low, high } = walk.bounds.walk(digit.base, digit.axes);
-    if (!Number.isFinite(low) || !Number.isFinite(high)) return { digits, overflow: i + 1 };
-    // The part of the constant that brings the lowest value into [0, radix).
-    const own = Math.floor(constant / place);
-    const least = modulo(own + low, radix);
-    if (least + (high - low) >= radix) return { digits, overflow: i + 1 };
-    const part = least - low;
-    digits.push({ ...digit, base: addForms(digit.base, constantForm(part)) });
-    constant -= part * place;
+    split.a.push({ ...digitA, base: addForms(digitA.base, constantForm(partA)) });
+    split.b.push({ ...digitB, base: addForms(digitB.base, constantForm(partB)) });
+    [restA, restB] = [restA - partA * place, restB - partB * place];
   }
-  return { digits, overflow: -1 };
+  return { split, overflow: -1 };
+}
+
+function shifted({ low, high }: Interval, by: number): Interval {
+  return { low: low + by, high: high + by };
+}
+
+/** What multiple of `size` brings b so close to a that one window of that size holds both. */
+function windowShift(a: Interval, b: Interval, size: number): number | undefined {
+  if (![a, b].every(({ low, high }) => Number.isFinite(high - low))) return undefined;
+  for (const start of [a.low, b.low - size * Math.ceil((b.low - a.low) / size)]) {
+    const shift = start + modulo(b.low - start, size) - b.low;
+    const fits = ({ low, high }: Interval) => low >= start && high < start + size;
+    if (fits(a) && fits(shifted(b, shift))) return shift;
+  }
+  return undefined;
 }
 
 function modulo(value: number, radix: number): number {
@@ -140,43 +185,51 @@ function moving({ base, axes }: Digit, loop: number, bounds: Bounds): Moving {
   const terms = new Map(base.terms);
   const coefficient = terms.get(`i${loop}`) ?? 0;
   terms.delete(`i${loop}`);
-  return { coefficient, rest: bounds.walk({ constant: base.constant, terms }, axes) };
+  return { coefficient, rest: whole(bounds.walk({ constant: base.constant, terms }, axes)) };
+}
+
+/** In whole units, such as the bytes that int4 elements lie in. */
+function whole({ low, high }: Interval): Interval {
+  return { low: Math.floor(low), high: Math.floor(high) };
 }
 
 /** Apart whatever the trips on both sides. */
 export function areApart(pair: SplitPair, a: Footprint, b: Footprint): boolean {
   return pair.a.some((digit, i) => {
     const other = pair.b[i]!;
-    return disjoint(a.bounds.walk(digit.base, digit.axes), b.bounds.walk(other.base, other.axes));
+    const left = whole(a.bounds.walk(digit.base, digit.axes));
+    return disjoint(left, whole(b.bounds.walk(other.base, other.axes)));
   });
 }
 
+type InLoop = readonly [Footprint, LoopHead];
+
 /** Apart in different trips of a loop that both stand in (perhaps as two loops of one class). */
-export function areApartAcross(
-  pair: SplitPair,
-  [a, loopA]: readonly [Footprint, LoopHead],
-  [b, loopB]: readonly [Footprint, LoopHead],
-): boolean {
-  return pair.a.some((digit, i) => {
-    const left = moving(digit, loopA.id, a.bounds);
-    const right = moving(pair.b[i]!, loopB.id, b.bounds);
-    if (left.coefficient !== right.coefficient) return false;
-    const step = Math.abs(left.coefficient) * loopA.step;
+export function areApartAcross(pair: SplitPair, a: InLoop, b: InLoop): boolean {
+  return someDigit(pair, a, b, (left, right) => {
+    const step = Math.abs(left.coefficient) * a[1].step;
     const overlap = Math.max(left.rest.high - right.rest.low, right.rest.high - left.rest.low);
     return overlap < step;
   });
 }
 
 /** Apart in the same trip of such a loop. */
-export function areApartWithin(
+export function areApartWithin(pair: SplitPair, a: InLoop, b: InLoop): boolean {
+  return someDigit(pair, a, b, (left, right) => disjoint(left.rest, right.rest));
+}
+
+/** Some digit that moves with the loops alike, by whole units, satisfies the test. */
+function someDigit(
   pair: SplitPair,
-  [a, loopA]: readonly [Footprint, LoopHead],
-  [b, loopB]: readonly [Footprint, LoopHead],
+  [a, loopA]: InLoop,
+  [b, loopB]: InLoop,
+  test: (left: Moving, right: Moving) => boolean,
 ): boolean {
   return pair.a.some((digit, i) => {
     const left = moving(digit, loopA.id, a.bounds);
     const right = moving(pair.b[i]!, loopB.id, b.bounds);
-    return left.coefficient === right.coefficient && disjoint(left.rest, right.rest);
+    const alike = left.coefficient === right.coefficient && Number.isInteger(left.coefficient);
+    return alike && test(left, right);
   });
 }
 
@@ -185,7 +238,7 @@ function disjoint(a: Interval, b: Interval): boolean {
 }
 
 export function footprintOf(
-  walk: { readonly base: Parameters<typeof formOf>[0]; readonly axes: readonly WalkAxis[] },
+  walk: { readonly base: Affine; readonly axes: readonly WalkAxis[] },
   loops: readonly LoopHead[],
   bounds: Bounds,
 ): Footprint {

@@ -1,5 +1,6 @@
 /** A program walked: every instruction with the loops around it, and the slots and memory that it touches. */
 import type { Affine, Count, LoopHead, MemoryOperand, TransferAxis } from "../ir/tile.js";
+import { type Bounds, boundsWithin, type WalkAxis } from "./bounds.js";
 import {
   always,
   type Condition,
@@ -15,38 +16,46 @@ import {
 export interface Site {
   readonly instruction: Instruction;
   readonly engine: EngineRef;
+  readonly slots: readonly SlotAccess[];
+  readonly memory: readonly MemoryAccess[];
   /** In text order, loops and barriers not counted. */
   readonly number: number;
   /** Position in the program's body, then in that loop's body, and so on. */
   readonly path: readonly number[];
   /** Enclosing loops, outermost first. */
   readonly loops: readonly LoopHead[];
+  /** Of expressions over those loops. */
+  readonly bounds: Bounds;
 }
 
+/** Every instruction in text order. The loops must be well-formed (verify-structure.ts). */
 export function sitesOf(program: Program): readonly Site[] {
   const sites: Site[] = [];
   const visit = (
     nodes: readonly ProgramNode[],
     path: readonly number[],
     loops: readonly LoopHead[],
-  ) =>
+  ): void => {
+    const bounds = boundsWithin(loops);
     nodes.forEach((node, i) => {
       const here = [...path, i];
       if (node.kind === "loop") visit(node.body, here, [...loops, node.head]);
       if (node.kind !== "instruction") return;
       const { instruction } = node;
-      const number = sites.length;
-      sites.push({ instruction, engine: engineOf(instruction), number, path: here, loops });
+      sites.push({
+        instruction,
+        engine: engineOf(instruction),
+        slots: slotAccesses(instruction),
+        memory: memoryAccesses(instruction),
+        number: sites.length,
+        path: here,
+        loops,
+        bounds,
+      });
     });
+  };
   visit(program.body, [], []);
   return sites;
-}
-
-/** One axis of a walk through a slot or through memory. */
-export interface WalkAxis {
-  readonly count: Count;
-  readonly stride: number;
-  readonly clip?: NonNullable<TransferAxis["clip"]>;
 }
 
 /** An operand in a slot. `what` names it in messages. */
@@ -168,7 +177,7 @@ export interface MemoryAccess {
   readonly axes: readonly WalkAxis[];
 }
 
-export function memoryAccesses({ body }: Instruction): readonly MemoryAccess[] {
+function memoryAccesses({ body }: Instruction): readonly MemoryAccess[] {
   if (body.op !== "load" && body.op !== "store") return [];
   const { index } = body;
   const axes = body.axes.map((axis, i) => {

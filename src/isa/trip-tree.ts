@@ -6,8 +6,8 @@
  * How often a loop runs is known as a range. Loops of one class (same range, same step) make the same trips, so
  * their cases are told apart together; the other cases of a loop are merged into one effect.
  */
-import type { LoopHead } from "../ir/tile.js";
-import { type Bounds, type Interval } from "./bounds.js";
+import { constantAffine, type LoopHead } from "../ir/tile.js";
+import { boundsWithin, type Interval } from "./bounds.js";
 import type { Condition, Program, ProgramNode } from "./program.js";
 import { loopClass, loopsIn, placesAlong, type Site } from "./sites.js";
 
@@ -52,8 +52,13 @@ export interface TripLoop<E> {
   readonly children: readonly { readonly node: TripNode<E>; readonly by: number }[];
   /** Greatest stage of the children; the least is 0. */
   readonly stages: number;
-  readonly cases: readonly TripCase[];
-  /** Phases and classes of outer loops that the effect depends on. */
+  /** Outermost first. */
+  readonly enclosing: readonly LoopHead[];
+  readonly places: number;
+  /** Loops on whose indices and extents the range depends. */
+  readonly depends: readonly number[];
+  readonly cases: Map<string, readonly TripCase[]>;
+  /** Outer loops on whose phases the effect depends, and classes of loops. */
   readonly outer: readonly number[];
   readonly classes: readonly string[];
   readonly memo: Map<string, E>;
@@ -67,15 +72,16 @@ type TripCase =
 
 export interface TripTree<E> {
   readonly nodes: readonly TripNode<E>[];
-  readonly program: Program;
 }
 
-export interface TreeOptions<E> {
+/** What all trees over one program share: its instructions by their path. */
+export interface TreeBasis {
+  readonly sites: ReadonlyMap<string, Site>;
+}
+
+export interface TreeOptions<E> extends TreeBasis {
   /** The effect of an instruction, if it has one. */
   leafOf(site: Site): Leaf<E> | undefined;
-  readonly sites: ReadonlyMap<string, Site>;
-  /** Bounds for the trips of a loop, given the loops around it. */
-  boundsOf(loops: readonly LoopHead[]): Bounds;
 }
 
 /** The loops and instructions that have an effect; all else is left out. */
@@ -83,7 +89,7 @@ export function tripTree<E>(program: Program, options: TreeOptions<E>): TripTree
   const build = (
     nodes: readonly ProgramNode[],
     path: readonly number[],
-    loops: readonly LoopHead[],
+    enclosing: readonly LoopHead[],
   ): readonly BuiltNode<E>[] =>
     nodes.flatMap((source, i): readonly BuiltNode<E>[] => {
       const here = [...path, i];
@@ -92,13 +98,12 @@ export function tripTree<E>(program: Program, options: TreeOptions<E>): TripTree
         const leaf = options.leafOf(options.sites.get(here.join())!);
         return leaf === undefined ? [] : [{ node: { kind: "leaf" as const, leaf }, source }];
       }
-      const inner = build(source.body, here, [...loops, source.head]);
+      const inner = build(source.body, here, [...enclosing, source.head]);
       if (inner.length === 0) return [];
-      const trips = options.boundsOf(loops).trips(source.head);
-      const node = loopNode(source.head, { path: here, inner, program, trips });
-      return [{ node, source }];
+      const places = placesAlong(program, source.head.over);
+      return [{ node: loopNode(source.head, { path: here, inner, enclosing, places }), source }];
     });
-  return { program, nodes: build(program.body, [], []).map(({ node }) => node) };
+  return { nodes: build(program.body, [], []).map(({ node }) => node) };
 }
 
 interface BuiltNode<E> {
@@ -109,16 +114,22 @@ interface BuiltNode<E> {
 interface LoopParts<E> {
   readonly path: readonly number[];
   readonly inner: readonly BuiltNode<E>[];
-  readonly program: Program;
-  readonly trips: Interval;
+  readonly enclosing: readonly LoopHead[];
+  readonly places: number;
 }
 
-function loopNode<E>(head: LoopHead, { path, inner, program, trips }: LoopParts<E>): TripLoop<E> {
+function loopNode<E>(
+  head: LoopHead,
+  { path, inner, enclosing, places }: LoopParts<E>,
+): TripLoop<E> {
   const stages = inner.map(({ source }) => stageOf(source, head.id) ?? 0);
   const least = Math.min(...stages);
   const children = inner.map(({ node }, i) => ({ node, by: stages[i]! - least }));
-  const most = Math.max(...children.map(({ by }) => by));
-  const outer = new Set<number>();
+  const depends = new Set(rangeLoops(head));
+  for (const outer of enclosing.toReversed()) {
+    if (depends.has(outer.id)) for (const id of rangeLoops(outer)) depends.add(id);
+  }
+  const outer = new Set(depends);
   const classes = new Set([loopClass(head)]);
   for (const { node } of children) {
     for (const id of node.kind === "leaf" ? node.leaf.loops : node.outer) {
@@ -126,19 +137,25 @@ function loopNode<E>(head: LoopHead, { path, inner, program, trips }: LoopParts<
     }
     if (node.kind === "loop") for (const inside of node.classes) classes.add(inside);
   }
-  const places = placesAlong(program, head.over);
   return {
     kind: "loop",
     head,
     path,
     class: loopClass(head),
     children,
-    stages: most,
-    cases: head.over === "time" ? temporalCases(trips, most) : spatialCases(trips, places),
+    stages: Math.max(...children.map(({ by }) => by)),
+    enclosing,
+    places,
+    depends: [...depends],
+    cases: new Map(),
     outer: [...outer],
     classes: [...classes],
     memo: new Map(),
   };
+}
+
+function rangeLoops(head: LoopHead): readonly number[] {
+  return loopsIn(head.start, ...head.total);
 }
 
 /** Of the instructions in the node: they are all in the same stage of the loop. */
@@ -153,6 +170,54 @@ function stageOf(node: ProgramNode, loop: number): number | undefined {
   }
   const { stage } = node.instruction;
   return stage?.loop === loop ? stage.by : 0;
+}
+
+/** How a loop may run where the outer loops are in these phases. */
+function casesOf<E>(loop: TripLoop<E>, phases: Phases): readonly TripCase[] {
+  const key = loop.depends.map((id) => phaseText(phases.get(id))).join();
+  let cases = loop.cases.get(key);
+  if (cases === undefined) {
+    const enclosing = loop.enclosing.map((head) =>
+      loop.depends.includes(head.id) ? inPhase(head, phases.get(head.id)) : head,
+    );
+    const trips = boundsWithin(enclosing).trips(loop.head);
+    cases =
+      loop.head.over === "time"
+        ? temporalCases(trips, loop.stages)
+        : spatialCases(trips, loop.places);
+    loop.cases.set(key, cases);
+  }
+  return cases;
+}
+
+/** A loop that makes only the trips of one phase. */
+function inPhase(head: LoopHead, phase: Phase | undefined): LoopHead {
+  const { start, total, step } = head;
+  if (phase === undefined || start.terms.length > 0) return head;
+  if (phase.first) {
+    const end = start.constant + step;
+    return {
+      ...head,
+      total: [...total, constantAffine(end)],
+      minTotal: Math.min(head.minTotal, end),
+      maxTotal: Math.min(head.maxTotal, end),
+    };
+  }
+  const fixed =
+    total.every((affine) => affine.terms.length === 0) || head.minTotal === head.maxTotal;
+  const second = start.constant + step;
+  if (!fixed) return { ...head, start: constantAffine(second) };
+  const least = Math.min(...total.map((affine) => affine.constant));
+  const end = Math.min(Math.max(least, head.minTotal), head.maxTotal);
+  const last = start.constant + (Math.ceil((end - start.constant) / step) - 1) * step;
+  if (phase.last) return { ...head, start: constantAffine(last) };
+  const middle = { total: [constantAffine(last)], minTotal: last, maxTotal: last };
+  return { ...head, start: constantAffine(second), ...middle };
+}
+
+function phaseText(phase: Phase | undefined): string {
+  if (phase === undefined) return "-";
+  return `${phase.first ? "f" : ""}${phase.last ? "l" : ""}`;
 }
 
 /** Counts up to that from which on some trip has all stages in the middle, then all greater ones at once. */
@@ -192,7 +257,7 @@ interface Known {
 export function effectsOf<E>(tree: TripTree<E>, algebra: Algebra<E>): E[] {
   const known: Known = { phases: new Map(), cases: new Map() };
   const effects: E[] = [];
-  for (const cases of casesToTell(tree.nodes, undefined)) {
+  for (const cases of casesToTell(tree.nodes, undefined, known.phases)) {
     effects.push(sequence(tree.nodes, { ...known, cases }, algebra));
   }
   return effects;
@@ -207,10 +272,9 @@ function sequence<E>(nodes: readonly TripNode<E>[], known: Known, algebra: Algeb
 
 function effectOf<E>(node: TripNode<E>, known: Known, algebra: Algebra<E>): E {
   if (node.kind === "leaf") return node.leaf.effect(known.phases);
-  const phaseText = (id: number) => JSON.stringify(known.phases.get(id) ?? null);
   const key = [
-    ...node.outer.map(phaseText),
-    ...node.classes.map((c) => JSON.stringify(known.cases.get(c) ?? null)),
+    ...node.outer.map((id) => phaseText(known.phases.get(id))),
+    ...node.classes.map((name) => caseText(known.cases.get(name))),
   ].join();
   let effect = node.memo.get(key);
   if (effect === undefined) {
@@ -220,10 +284,16 @@ function effectOf<E>(node: TripNode<E>, known: Known, algebra: Algebra<E>): E {
   return effect;
 }
 
+function caseText(one: TripCase | undefined): string {
+  if (one === undefined) return "-";
+  if (one.kind === "place") return one.phase === undefined ? "none" : phaseText(one.phase);
+  return one.kind === "trips" ? String(one.count) : `${one.count.low}..${one.count.high}`;
+}
+
 function effectOfLoop<E>(loop: TripLoop<E>, known: Known, algebra: Algebra<E>): E {
   const told = known.cases.get(loop.class);
   if (told !== undefined) return effectOfCase(loop, told, known, algebra);
-  const effects = loop.cases.map((one) => effectOfCase(loop, one, known, algebra));
+  const effects = casesOf(loop, known.phases).map((one) => effectOfCase(loop, one, known, algebra));
   return algebra.either(effects, {
     path: loop.path,
     what:
@@ -282,13 +352,19 @@ function body<E>(
   known: Known,
   algebra: Algebra<E>,
 ): E {
+  const at = (by: number): Phases | undefined => {
+    const phase = phaseOf(by);
+    return phase === undefined ? undefined : new Map(known.phases).set(loop.head.id, phase);
+  };
   const effects: E[] = [];
-  for (const cases of loop.stages > 0 ? [new Map()] : casesToTell(nodesOf(loop), loop.head.id)) {
+  // Stages see different trips at once: their loops' cases cannot be told apart together.
+  const told =
+    loop.stages > 0 ? [new Map()] : casesToTell(nodesOf(loop), loop.head.id, at(0) ?? known.phases);
+  for (const cases of told) {
     let effect = algebra.nothing;
     for (const { node, by } of loop.children) {
-      const phase = phaseOf(by);
-      if (phase === undefined) continue;
-      const phases = new Map(known.phases).set(loop.head.id, phase);
+      const phases = at(by);
+      if (phases === undefined) continue;
       const inside = { phases, cases: new Map([...known.cases, ...cases]) };
       effect = algebra.then(effect, effectOf(node, inside, algebra), undefined);
     }
@@ -313,6 +389,7 @@ const combinationsMax = 512;
 function casesToTell<E>(
   nodes: readonly TripNode<E>[],
   id: number | undefined,
+  phases: Phases,
 ): ReadonlyMap<string, TripCase>[] {
   const loops: TripLoop<E>[] = [];
   const collect = (node: TripNode<E>): void => {
@@ -324,7 +401,7 @@ function casesToTell<E>(
   const inside = new Set(loops.map((loop) => loop.head.id));
   const several = new Map<string, TripLoop<E>[]>();
   for (const loop of loops) {
-    const depends = loopsIn(loop.head.start, ...loop.head.total);
+    const depends = rangeLoops(loop.head);
     const known = id === undefined ? depends.length === 0 : depends.includes(id);
     if (!known || depends.some((d) => inside.has(d))) continue;
     several.set(loop.class, [...(several.get(loop.class) ?? []), loop]);
@@ -333,7 +410,10 @@ function casesToTell<E>(
   for (const [name, of] of several) {
     if (of.length < 2) continue;
     // The one with most stages tells most cases apart.
-    const { cases } = of.reduce((a, b) => (b.stages > a.stages ? b : a));
+    const cases = casesOf(
+      of.reduce((a, b) => (b.stages > a.stages ? b : a)),
+      phases,
+    );
     if (combinations.length * cases.length > combinationsMax) return [new Map()];
     combinations = combinations.flatMap((known) =>
       cases.map((one) => new Map(known).set(name, one)),

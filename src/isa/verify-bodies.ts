@@ -1,7 +1,7 @@
 /** Form of the bodies of instructions: axes, strides, data types, and that a lane program is well-typed. */
 import { type Count, tileLimits } from "../ir/tile.js";
 import { isFloat } from "../numerics/dtype.js";
-import { boundsWithin, formOf } from "./bounds.js";
+import { formOf } from "./bounds.js";
 import type { Condition, Program, SlotDest, SlotSource } from "./program.js";
 import type { LoadBody, MmaBody, StoreBody, TransferAxis, VecBody } from "../ir/tile.js";
 import type { Site } from "./sites.js";
@@ -184,7 +184,7 @@ function outputProblems(body: Vec, output: Vec["outputs"][number], site: Site): 
     problems.push("a floating sum or product that may go on needs its partials");
   }
   if (partialStride === 0) problems.push("partials lie on top of one another");
-  const { low } = boundsWithin(site.loops).range(formOf(phase));
+  const { low } = site.bounds.range(formOf(phase));
   if (low < 0) problems.push(`the phase of a reduction may be ${low}`);
   return problems;
 }

@@ -2,27 +2,26 @@
  * Bounds: every operand stays in its slot, every walk in its binding, for all trips and all runtime scalars.
  * A slot is checked at all positions of the instruction, clipped ones too.
  */
-import { formOf, type Bounds, boundsWithin } from "./bounds.js";
+import { formOf, type Bounds, type WalkAxis } from "./bounds.js";
 import type { Problem } from "./problem.js";
 import type { Program } from "./program.js";
-import { memoryAccesses, type Site, sitesOf, slotAccesses, type WalkAxis } from "./sites.js";
+import type { Site } from "./sites.js";
 
-export function verifyBounds(program: Program): Problem[] {
-  return sitesOf(program).flatMap((site) => siteProblems(program, site));
+export function verifyBounds(program: Program, sites: readonly Site[]): Problem[] {
+  return sites.flatMap((site) => siteProblems(program, site));
 }
 
 function siteProblems(program: Program, site: Site): Problem[] {
-  const bounds = boundsWithin(site.loops);
   const problems: Problem[] = [];
   const check = (access: Access) => {
-    const reason = outside(access, bounds);
+    const reason = outside(access, site.bounds);
     if (reason !== undefined) problems.push({ path: site.path, reason });
   };
-  for (const { what, slot, axes } of slotAccesses(site.instruction)) {
+  for (const { what, slot, axes } of site.slots) {
     const { name, elements } = program.queues[slot.queue]!;
     check({ what: `${what} in queue ${name}`, base: slot.offset, axes, elements });
   }
-  for (const { what, memory, axes } of memoryAccesses(site.instruction)) {
+  for (const { what, memory, axes } of site.memory) {
     const { name, elements } = program.bindings[memory.binding]!;
     check({ what: `${what} in binding ${name}`, base: memory.offset, axes, elements });
   }

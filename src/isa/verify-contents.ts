@@ -6,27 +6,20 @@
  */
 import type { Problem } from "./problem.js";
 import type { Condition, Program } from "./program.js";
-import {
-  conditionLoops,
-  loopsIn,
-  sameEngine,
-  type Site,
-  sitesOf,
-  slotAccesses,
-  type SlotWrite,
-} from "./sites.js";
+import { conditionLoops, loopsIn, sameEngine, type Site, type SlotWrite } from "./sites.js";
 import {
   type Algebra,
   effectsOf,
   holdsIn,
   type Leaf,
+  type TreeBasis,
   tripTree,
   type TripNode,
 } from "./trip-tree.js";
 import { treeBasis } from "./verify-queues.js";
 
-export function verifyContents(program: Program): Problem[] {
-  const basis = treeBasis(program);
+export function verifyContents(program: Program, sites: readonly Site[]): Problem[] {
+  const basis = treeBasis(sites);
   const problems: Problem[] = [];
   program.queues.forEach((queue, number) => {
     const open = tripTree<OpenState>(program, {
@@ -39,8 +32,8 @@ export function verifyContents(program: Program): Problem[] {
         reason: `queue ${queue.name} may end with a slot never published`,
       });
     }
-    for (const part of partsGoneOnWith(program, number)) {
-      const problem = partProblem(program, number, part);
+    for (const part of partsGoneOnWith(sites, number)) {
+      const problem = partProblem(program, number, part, basis);
       if (problem !== undefined) problems.push(problem);
     }
   });
@@ -65,7 +58,7 @@ interface Fill {
 }
 
 function fillsOf(site: Site, queue: number): Fill[] {
-  const writes = slotAccesses(site.instruction).filter((access) => access.kind === "write");
+  const writes = site.slots.filter((access) => access.kind === "write");
   return [...writes.map((write) => write.slot), ...(site.instruction.signals ?? [])].filter(
     (dest) => dest.queue === queue && !dest.update,
   );
@@ -104,9 +97,9 @@ function isOne(value: { readonly constant: number; readonly terms: readonly unkn
   return value.terms.length === 0 && value.constant === 1;
 }
 
-function partsGoneOnWith(program: Program, queue: number): Part[] {
+function partsGoneOnWith(sites: readonly Site[], queue: number): Part[] {
   const parts = new Map<string, Part>();
-  for (const site of sitesOf(program)) {
+  for (const site of sites) {
     for (const access of writesTo(site, queue)) {
       if (access.begins.kind === "always") continue;
       const part = partOf(access, site);
@@ -117,7 +110,7 @@ function partsGoneOnWith(program: Program, queue: number): Part[] {
 }
 
 function writesTo(site: Site, queue: number): SlotWrite[] {
-  return slotAccesses(site.instruction).filter(
+  return site.slots.filter(
     (access): access is SlotWrite =>
       access.kind === "write" && access.slot.queue === queue && !access.slot.update,
   );
@@ -140,9 +133,14 @@ const unchanged: PartState = {
   problem: undefined,
 };
 
-function partProblem(program: Program, queue: number, part: Part): Problem | undefined {
+function partProblem(
+  program: Program,
+  queue: number,
+  part: Part,
+  basis: TreeBasis,
+): Problem | undefined {
   const tree = tripTree<PartState>(program, {
-    ...treeBasis(program),
+    ...basis,
     leafOf: (site) => partLeaf(site, program, queue, part),
   });
   const { name } = program.queues[queue]!;

@@ -3,30 +3,20 @@
  * checked to be disjoint in verify-memory.ts.
  */
 import type { Affine, LoopHead } from "../ir/tile.js";
-import { boundsWithin } from "./bounds.js";
 import type { Report } from "./problem.js";
 import type { Program, SlotDest } from "./program.js";
-import {
-  conditionLoops,
-  loopClass,
-  loopsIn,
-  placesAlong,
-  type Site,
-  sitesOf,
-  slotAccesses,
-  walkParts,
-} from "./sites.js";
+import { conditionLoops, loopClass, loopsIn, placesAlong, type Site, walkParts } from "./sites.js";
 
 /**
  * Remote pushes: every member along the spatial loop runs the same trips, under the same conditions, and all that
  * fill a queue do it in the same way, so that a queue has one producer wherever its data come from.
  */
-export function checkDeliveries(program: Program, report: Report): void {
+export function checkDeliveries(program: Program, sites: readonly Site[], report: Report): void {
   const ways = new Map<number, string>();
-  for (const site of sitesOf(program)) {
+  for (const site of sites) {
     const { body, signals } = site.instruction;
     const say = (reason: string) => report(site.path, reason);
-    const dests = slotAccesses(site.instruction).filter((a) => a.kind === "write");
+    const dests = site.slots.filter((a) => a.kind === "write");
     for (const { queue, update } of [
       ...dests.map((d) => d.slot),
       ...(signals ?? []),
@@ -40,7 +30,7 @@ export function checkDeliveries(program: Program, report: Report): void {
       }
       ways.set(queue, way);
     }
-    if (body.op === "load" && body.delivery !== undefined) checkDelivery(program, site, say);
+    if (body.op === "load" && body.delivery !== undefined) checkDelivery(program, sites, site, say);
   }
 }
 
@@ -63,7 +53,12 @@ function deliveryClass({ instruction: { body }, loops }: Site): string {
   }
 }
 
-function checkDelivery(program: Program, site: Site, say: (reason: string) => void): void {
+function checkDelivery(
+  program: Program,
+  sites: readonly Site[],
+  site: Site,
+  say: (reason: string) => void,
+): void {
   const { body } = site.instruction;
   if (body.op !== "load" || body.delivery === undefined) return;
   const { delivery } = body;
@@ -81,7 +76,7 @@ function checkDelivery(program: Program, site: Site, say: (reason: string) => vo
         say(`a push over the edge of the ${delivery.axis} needs a loop over them`);
       return;
     }
-    const trips = boundsWithin(site.loops).trips(along);
+    const trips = site.bounds.trips(along);
     if (trips.low !== places) {
       return say(`a push along ${delivery.axis} needs all ${places} of them, not ${trips.low}`);
     }
@@ -89,7 +84,7 @@ function checkDelivery(program: Program, site: Site, say: (reason: string) => vo
     return say(`loop ${delivery.loop} is no spatial loop around the instruction`);
   }
   const varying = loopsThatVary(site, along);
-  const bounds = boundsWithin(site.loops);
+  const bounds = site.bounds;
   for (const head of varying) {
     const trips = bounds.trips(head);
     if (head !== along && trips.low !== trips.high) {
@@ -99,7 +94,7 @@ function checkDelivery(program: Program, site: Site, say: (reason: string) => vo
   if (conditionLoops(body.dest.publish).includes(along.id)) {
     say(`publishing depends on loop ${along.name}, along which the data go`);
   }
-  if (delivery.kind === "multicast") checkMulticast(program, site, varying, say);
+  if (delivery.kind === "multicast") checkMulticast(sites, site, varying, say);
 }
 
 /** The loop and those inside whose range is not the same in each of its trips. */
@@ -113,7 +108,7 @@ function loopsThatVary(site: Site, along: LoopHead): LoopHead[] {
 
 /** All members load the same: nothing that the load reads moves with the loop. */
 function checkMulticast(
-  program: Program,
+  sites: readonly Site[],
   site: Site,
   varying: readonly LoopHead[],
   say: (reason: string) => void,
@@ -127,7 +122,7 @@ function checkMulticast(
     },
     condition() {},
     queue: (queue) => {
-      const feeders = sitesOf(program).filter(
+      const feeders = sites.filter(
         (other) =>
           other.instruction.body.op === "load" && other.instruction.body.dest.queue === queue,
       );

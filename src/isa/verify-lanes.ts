@@ -7,7 +7,7 @@ import { type LaneInstruction, laneOps } from "../numerics/lane.js";
 import { isFloat } from "../numerics/dtype.js";
 import type { Condition, Program, SlotDest, SlotSource } from "./program.js";
 import type { VecBody } from "../ir/tile.js";
-import { type Bounds, boundsWithin, formOf, type Interval } from "./bounds.js";
+import { type Bounds, formOf, type Interval } from "./bounds.js";
 import type { Site } from "./sites.js";
 
 type Vec = VecBody<SlotSource, SlotDest, Condition>;
@@ -100,7 +100,7 @@ function resultProblems(program: Program, body: Vec): string[] {
 /** Every place that an indexed load can come to lies in its slot. */
 function lookupProblems(program: Program, body: Vec, site: Site): string[] {
   const problems: string[] = [];
-  const bounds = boundsWithin(site.loops);
+  const bounds = site.bounds;
   const ranges: Interval[] = [];
   body.program.instructions.forEach((instruction, register) => {
     ranges.push(rangeOf(instruction, ranges, { program, body, bounds }));

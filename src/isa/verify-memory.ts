@@ -7,7 +7,6 @@
  */
 import type { LoopHead } from "../ir/tile.js";
 import { dtypes } from "../numerics/dtype.js";
-import { boundsWithin } from "./bounds.js";
 import {
   areApart,
   areApartAcross,
@@ -15,19 +14,11 @@ import {
   type Footprint,
   footprintOf,
   type SplitPair,
-  splitPair,
+  splitPairs,
 } from "./footprint.js";
 import type { Problem } from "./problem.js";
 import type { Program, ProgramBinding, ProgramNode } from "./program.js";
-import {
-  loopClass,
-  memoryAccesses,
-  placesAlong,
-  sameEngine,
-  type Site,
-  sitesOf,
-  slotAccesses,
-} from "./sites.js";
+import { loopClass, placesAlong, sameEngine, type Site } from "./sites.js";
 
 interface Access {
   readonly site: Site;
@@ -35,50 +26,62 @@ interface Access {
   readonly footprint: Footprint;
 }
 
-export function verifyMemory(program: Program): Problem[] {
-  const sites = sitesOf(program);
+export function verifyMemory(program: Program, sites: readonly Site[]): Problem[] {
   const problems = program.bindings.flatMap((binding, number) => {
     if (binding.access === "read") return [];
-    return bindingProblems(program, binding, accessesTo(sites, number));
+    return bindingProblems({ program, sites, binding }, accessesTo(sites, number));
   });
   return [...problems, ...gatherProblems(program, sites)];
 }
 
 function accessesTo(sites: readonly Site[], binding: number): Access[] {
   return sites.flatMap((site) =>
-    memoryAccesses(site.instruction)
+    site.memory
       .filter((access) => access.memory.binding === binding)
       .map(({ kind, memory, axes }) => ({
         site,
         kind,
-        footprint: footprintOf({ base: memory.offset, axes }, site.loops, boundsWithin(site.loops)),
+        footprint: footprintOf({ base: memory.offset, axes }, site.loops, site.bounds),
       })),
   );
 }
 
-function bindingProblems(
-  program: Program,
-  binding: ProgramBinding,
-  accesses: readonly Access[],
-): Problem[] {
+interface Memory {
+  readonly program: Program;
+  readonly sites: readonly Site[];
+  readonly binding: ProgramBinding;
+}
+
+/** Two accesses, one of them a store, and what tells their addresses apart. */
+interface Pair {
+  readonly a: Access;
+  readonly b: Access;
+  readonly splits: readonly SplitPair[];
+  /** Spatial loops around both, or of one class: a member has the same trip in both. */
+  readonly loops: readonly (readonly [LoopHead, LoopHead])[];
+}
+
+function bindingProblems(memory: Memory, accesses: readonly Access[]): Problem[] {
+  const { program, binding } = memory;
   const problems: Problem[] = [];
   const unit = Math.max(1, 8 / dtypes[binding.dtype].bits);
   accesses.forEach((a, i) => {
     for (const b of accesses.slice(i)) {
       if (a.kind === "load" && b.kind === "load") continue;
       if (binding.access === "shared" && orderedByBarrier(program, a.site, b.site)) continue;
-      const pair = splitPair(a.footprint, b.footprint, unit);
-      if (!areMembersApart(program, pair, a, b)) {
-        problems.push(conflict(binding, a, b, "different members"));
-      } else if (!areEnginesApart(program, binding, pair, a, b)) {
-        problems.push(conflict(binding, a, b, "different channels"));
+      const splits = splitPairs(a.footprint, b.footprint, unit);
+      const pair: Pair = { a, b, splits, loops: spatialPairs(a.site, b.site) };
+      if (!areMembersApart(program, pair))
+        problems.push(conflict(binding, pair, "different members"));
+      else if (!areEnginesApart(memory, pair)) {
+        problems.push(conflict(binding, pair, "different channels"));
       }
     }
   });
   return problems;
 }
 
-function conflict({ name }: ProgramBinding, a: Access, b: Access, of: string): Problem {
+function conflict({ name }: ProgramBinding, { a, b }: Pair, of: string): Problem {
   const other = a.site === b.site ? "" : ` and instruction ${a.site.number}`;
   const verb = a.kind === "store" && b.kind === "store" ? "store" : "load and store";
   return {
@@ -88,44 +91,34 @@ function conflict({ name }: ProgramBinding, a: Access, b: Access, of: string): P
 }
 
 /** On one member: the same channel, which keeps order, or never the same element, or a token in between. */
-function areEnginesApart(
-  program: Program,
-  binding: ProgramBinding,
-  pair: SplitPair | undefined,
-  a: Access,
-  b: Access,
-): boolean {
+function areEnginesApart(memory: Memory, { a, b, splits, loops }: Pair): boolean {
   if (sameEngine(a.site.engine, b.site.engine)) return true;
-  if (binding.access === "shared" && orderedByToken(program, a.site, b.site)) return true;
-  if (pair === undefined) return false;
-  if (areApart(pair, a.footprint, b.footprint)) return true;
-  return spatialPairs(a.site, b.site).some(([loopA, loopB]) =>
-    areApartWithin(pair, [a.footprint, loopA], [b.footprint, loopB]),
+  if (memory.binding.access === "shared" && orderedByToken(memory, a.site, b.site)) return true;
+  return splits.some(
+    (split) =>
+      areApart(split, a.footprint, b.footprint) ||
+      loops.some(([loopA, loopB]) =>
+        areApartWithin(split, [a.footprint, loopA], [b.footprint, loopB]),
+      ),
   );
 }
 
 /** Never the same element on two members that differ in their row, nor on two that differ in their column. */
-function areMembersApart(
-  program: Program,
-  pair: SplitPair | undefined,
-  a: Access,
-  b: Access,
-): boolean {
-  const { rows, columns } = program.grid;
-  if (rows * columns === 1) return true;
-  if (pair !== undefined && areApart(pair, a.footprint, b.footprint)) return true;
-  const loops = spatialPairs(a.site, b.site);
+function areMembersApart({ grid }: Program, { a, b, splits, loops }: Pair): boolean {
+  if (grid.rows * grid.columns === 1) return true;
+  if (splits.some((split) => areApart(split, a.footprint, b.footprint))) return true;
   const apart = (over: LoopHead["over"]): boolean =>
     loops.some(
       ([loopA, loopB]) =>
         (loopA.over === over || loopA.over === "members") &&
-        (a.footprint.bounds.trips(loopA).high <= 1 ||
-          (pair !== undefined && areApartAcross(pair, [a.footprint, loopA], [b.footprint, loopB]))),
+        (a.site.bounds.trips(loopA).high <= 1 ||
+          splits.some((split) =>
+            areApartAcross(split, [a.footprint, loopA], [b.footprint, loopB]),
+          )),
     );
-  return (rows === 1 || apart("rows")) && (columns === 1 || apart("columns"));
+  return (grid.rows === 1 || apart("rows")) && (grid.columns === 1 || apart("columns"));
 }
 
-/** Spatial loops around both, or of one class: a member has the same trip in both. */
 function spatialPairs(a: Site, b: Site): (readonly [LoopHead, LoopHead])[] {
   return a.loops
     .filter((loop) => loop.over !== "time")
@@ -158,25 +151,29 @@ function orderedByBarrier({ body }: Program, a: Site, b: Site): boolean {
 }
 
 /**
- * A token that only `before` signals, once, after its last trip, and that every run of `after` waits for. Both stand
- * in no temporal loop together.
+ * Every run of the later access waits for a token that the earlier one signals after its last trip; they stand in no
+ * temporal loop together. The token that is waited for is the latest before it in plain order: the queue has one
+ * slot, or nobody else signals.
  */
-function orderedByToken(program: Program, a: Site, b: Site): boolean {
+function orderedByToken({ program, sites }: Memory, a: Site, b: Site): boolean {
   const [before, after] = a.number < b.number ? [a, b] : [b, a];
-  const shared = after.loops.map((loop) => loop.id);
   const own = before.loops.filter((loop) => loop.over === "time");
-  if (own.some((loop) => shared.includes(loop.id))) return false;
-  const signals = before.instruction.signals ?? [];
-  return signals.some(({ queue, publish }) => {
-    const waits = (after.instruction.waits ?? []).some((wait) => wait.queue === queue);
-    const signallers = sitesOf(program).filter((site) =>
+  if (own.some((loop) => after.loops.includes(loop))) return false;
+  const waits = (after.instruction.waits ?? []).map((wait) => wait.queue);
+  return (before.instruction.signals ?? []).some(({ queue, publish }) => {
+    const signallers = sites.filter((site) =>
       site.instruction.signals?.some((signal) => signal.queue === queue),
     );
+    const isLatest = program.queues[queue]!.depth === 1 || signallers.length === 1;
     const terms = publish.kind === "all" ? publish.terms : [];
-    const atTheEnd = own.every((loop) =>
+    const isAtTheEnd = own.every((loop) =>
       terms.some((t) => t.loop === loop.id && t.edge === "last" && !t.negated),
     );
-    return waits && signallers.length === 1 && publish.kind !== "never" && atTheEnd;
+    const isSignalled =
+      publish.kind === "always" ||
+      (publish.kind === "all" &&
+        terms.every((t) => t.edge === "last" && own.some((l) => l.id === t.loop)));
+    return waits.includes(queue) && isLatest && isSignalled && isAtTheEnd;
   });
 }
 
@@ -189,12 +186,13 @@ function gatherProblems(program: Program, sites: readonly Site[]): Problem[] {
     const along = site.loops.find((loop) => loop.id === id)!;
     if (placesAlong(program, along.over) === 1) return [];
     const problems: Problem[] = [];
-    for (const access of slotAccesses(site.instruction)) {
+    for (const access of site.slots) {
       if (access.kind !== "write") continue;
       const walk = { base: access.slot.offset, axes: access.axes };
-      const footprint = footprintOf(walk, site.loops, boundsWithin(site.loops));
-      const pair = splitPair(footprint, footprint, 1);
-      if (pair === undefined || !areApartAcross(pair, [footprint, along], [footprint, along])) {
+      const footprint = footprintOf(walk, site.loops, site.bounds);
+      const splits = splitPairs(footprint, footprint, 1);
+      const inLoop = [footprint, along] as const;
+      if (!splits.some((split) => areApartAcross(split, inLoop, inLoop))) {
         const reason = `members of loop ${along.name} may gather into the same element`;
         problems.push({ path: site.path, reason });
       }

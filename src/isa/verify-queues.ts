@@ -8,22 +8,22 @@
  * verify-delivery.ts makes sure of.
  */
 import type { LoopHead } from "../ir/tile.js";
-import { boundsWithin, type Interval } from "./bounds.js";
+import type { Interval } from "./bounds.js";
 import { engineText } from "./disassemble.js";
 import type { Problem } from "./problem.js";
 import type { Condition, EngineRef, Program, Queue, SlotDest } from "./program.js";
-import { conditionLoops, sameEngine, type Site, sitesOf, slotAccesses } from "./sites.js";
+import { conditionLoops, sameEngine, type Site } from "./sites.js";
 import {
   type Algebra,
   effectsOf,
   holdsIn,
   type Leaf,
-  type TreeOptions,
+  type TreeBasis,
   tripTree,
 } from "./trip-tree.js";
 
-export function verifyQueues(program: Program): Problem[] {
-  const shared = treeBasis(program);
+export function verifyQueues(program: Program, sites: readonly Site[]): Problem[] {
+  const shared = treeBasis(sites);
   return program.queues.flatMap((queue, number) =>
     queue.consumers.flatMap((consumer) => {
       const cursor = { queue, number, consumer };
@@ -34,21 +34,8 @@ export function verifyQueues(program: Program): Problem[] {
 }
 
 /** What all trees over one program share. */
-export function treeBasis(program: Program): Pick<TreeOptions<never>, "sites" | "boundsOf"> {
-  const sites = new Map(sitesOf(program).map((site) => [site.path.join(), site]));
-  const known = new Map<string, ReturnType<typeof boundsWithin>>();
-  return {
-    sites,
-    boundsOf(loops) {
-      const key = loops.map((loop) => loop.id).join();
-      let bounds = known.get(key);
-      if (bounds === undefined) {
-        bounds = boundsWithin(loops);
-        known.set(key, bounds);
-      }
-      return bounds;
-    },
-  };
+export function treeBasis(sites: readonly Site[]): TreeBasis {
+  return { sites: new Map(sites.map((site) => [site.path.join(), site])) };
 }
 
 interface Cursor {
@@ -77,11 +64,7 @@ const nothing: Level = {
   problem: undefined,
 };
 
-function levelProblem(
-  program: Program,
-  cursor: Cursor,
-  basis: ReturnType<typeof treeBasis>,
-): Problem | undefined {
+function levelProblem(program: Program, cursor: Cursor, basis: TreeBasis): Problem | undefined {
   const { queue, consumer } = cursor;
   const tree = tripTree<Level>(program, { ...basis, leafOf: (site) => leafOf(site, cursor) });
   const name = `queue ${queue.name}`;
@@ -208,7 +191,7 @@ function eventsOf(site: Site, { queue, number, consumer }: Cursor): Event[] {
     events.push({ needs: dest.update ? "full" : "free", condition: when });
     if (!dest.update) publishes.push({ move: 1, condition: both(dest.publish, when) });
   };
-  for (const access of slotAccesses(site.instruction)) {
+  for (const access of site.slots) {
     if (access.kind === "write") fills(access.slot, arrives);
     else if (consumes && access.slot.queue === number) {
       events.push({ needs: "full", condition: unconditional });

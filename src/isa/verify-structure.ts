@@ -15,7 +15,7 @@ import {
   type SlotDest,
   type SlotSource,
 } from "./program.js";
-import { placesAlong, sameEngine, type Site, sitesOf, slotAccesses, walkParts } from "./sites.js";
+import { placesAlong, sameEngine, type Site, sitesOf, walkParts } from "./sites.js";
 import { bodyProblems } from "./verify-bodies.js";
 import { checkDeliveries } from "./verify-delivery.js";
 
@@ -36,8 +36,9 @@ export function verifyStructure(program: Program, capacity: TileCapacity | undef
   checkQueues(program, capacity, report);
   checkNodes(program.body, { program, report, path: [], loops: [], ids: new Set() });
   if (problems.length > 0) return problems;
-  for (const site of sitesOf(program)) checkSite(program, site, capacity, report);
-  if (problems.length === 0) checkDeliveries(program, report);
+  const sites = sitesOf(program);
+  for (const site of sites) checkSite(program, site, capacity, report);
+  if (problems.length === 0) checkDeliveries(program, sites, report);
   return problems;
 }
 
@@ -269,8 +270,7 @@ function checkSite(
 }
 
 function checkSlots(program: Program, site: Site, say: (reason: string) => void): void {
-  const { instruction, engine } = site;
-  const accesses = slotAccesses(instruction);
+  const { instruction, engine, slots: accesses } = site;
   const reads: SlotSource[] = [];
   const writes: SlotDest[] = [];
   for (const { kind, slot } of accesses) (kind === "read" ? reads : writes).push(slot as never);

@@ -11,6 +11,7 @@ import { byteLength } from "../numerics/dtype.js";
 import { DiagnosticError } from "../support/diagnostic.js";
 import { type Problem, problemText } from "./problem.js";
 import type { Program } from "./program.js";
+import { sitesOf } from "./sites.js";
 import { verifyBounds } from "./verify-bounds.js";
 import { verifyContents } from "./verify-contents.js";
 import { verifyMemory } from "./verify-memory.js";
@@ -25,11 +26,12 @@ export type { TileCapacity } from "./verify-structure.js";
 export function verifyProgram(program: Program, capacity?: TileCapacity): readonly Problem[] {
   const form = verifyStructure(program, capacity);
   if (form.length > 0) return form;
+  const sites = sitesOf(program);
   return [
-    ...verifyBounds(program),
-    ...verifyQueues(program),
-    ...verifyContents(program),
-    ...verifyMemory(program),
+    ...verifyBounds(program, sites),
+    ...verifyQueues(program, sites),
+    ...verifyContents(program, sites),
+    ...verifyMemory(program, sites),
   ];
 }
 

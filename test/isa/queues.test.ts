@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { disassemble } from "../../src/isa/disassemble.js";
 import type { Program } from "../../src/isa/program.js";
+import { sitesOf } from "../../src/isa/sites.js";
 import { verifyContents } from "../../src/isa/verify-contents.js";
 import { verifyQueues } from "../../src/isa/verify-queues.js";
 import { verifyStructure } from "../../src/isa/verify-structure.js";
@@ -19,7 +20,8 @@ const launches = [
 
 function isAccepted(program: Program): boolean {
   if (verifyStructure(program, undefined).length > 0) return false;
-  return verifyQueues(program).length === 0 && verifyContents(program).length === 0;
+  const sites = sitesOf(program);
+  return verifyQueues(program, sites).length === 0 && verifyContents(program, sites).length === 0;
 }
 
 describe("the structural verifier of queues", () => {

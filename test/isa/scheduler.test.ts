@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { assemble } from "../../src/isa/assemble.js";
 import { disassemble } from "../../src/isa/disassemble.js";
+import { sitesOf } from "../../src/isa/sites.js";
 import { verifyContents } from "../../src/isa/verify-contents.js";
 import { verifyQueues } from "../../src/isa/verify-queues.js";
 import { verifyStructure } from "../../src/isa/verify-structure.js";
@@ -15,7 +16,8 @@ describe("the queue theorem", () => {
       const { program } = randomQueues(seed);
       const problems = [...verifyStructure(program, undefined)];
       if (problems.length === 0) {
-        problems.push(...verifyQueues(program), ...verifyContents(program));
+        const sites = sitesOf(program);
+        problems.push(...verifyQueues(program, sites), ...verifyContents(program, sites));
       }
       if (problems.length > 0) continue;
       programs++;
@@ -50,7 +52,7 @@ halt
     const stuck = assemble(
       text("ld.0 a.pub <- x[0] (1: 1 -> 1) as s\nld.0 b.pub <- x[0] (1: 1 -> 1) as s"),
     );
-    expect(verifyQueues(stuck)).not.toEqual([]);
+    expect(verifyQueues(stuck, sitesOf(stuck))).not.toEqual([]);
     expect(schedule(stuck, [], new Random(1))).toEqual({ kind: "deadlock" });
 
     const twoProducers = assemble(
