@@ -52,12 +52,15 @@ export function insertCopies(graph: Graph, isHost: (node: Node) => boolean): Gra
       case "scatter":
       case "scan":
         return withInputs(node, (v) => (isMoved(v) ? copyOf(v) : v));
+      case "pad":
+        return withInputs(node, (v) =>
+          mergesMoved(v, producers, isHost) || isCounted(v, producers) ? copyOf(v) : v,
+        );
       case "map":
       case "reduce":
       case "contract":
       case "transpose":
       case "window":
-      case "pad":
       case "slice":
       case "broadcast":
         return withInputs(node, (v) => (mergesMoved(v, producers, isHost) ? copyOf(v) : v));
@@ -98,6 +101,13 @@ function copyNode(from: Value, to: Value, producer: Node | undefined): Node {
     outputs: [to],
     origins: producer?.origins ?? [],
   };
+}
+
+/** Indices that an iota counts, perhaps moved: a kernel computes them, so no walk could fill around them. */
+function isCounted(value: Value, producers: ReadonlyMap<Value, Node>): boolean {
+  const node = producers.get(value);
+  if (node === undefined || !movements.has(node.op.kind)) return false;
+  return node.op.kind === "iota" || isCounted(node.inputs[0]!, producers);
 }
 
 /** A reshape that joins dims of something transposed: no walk has one stride for the joined dim. */

@@ -106,7 +106,9 @@ export function createStorageMap(options: StorageOptions): StorageMap {
   };
 
   for (const input of graph.inputs) {
-    if (isDeviceValue(input)) addRoot(input, "input", natural(input));
+    if (!isDeviceValue(input)) continue;
+    if (options.parts.has(input)) allocate(input, natural(input));
+    else addRoot(input, "input", natural(input));
   }
   return {
     roots,

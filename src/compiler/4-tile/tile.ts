@@ -27,6 +27,7 @@ import {
 import { analyseSpace, type Operand, type Space, type SpaceAxis } from "./space.js";
 import {
   createStorageMap,
+  isDeviceValue,
   natural,
   orderedStrides,
   reshapeStorage,
@@ -500,8 +501,22 @@ function concatOrder(state: State, node: Node): number[] {
 }
 
 /**
+ * An input that is nothing but the beginning of a concat, such as a cache that grows, lies where that result will:
+ * handed back unchanged, it is there already and the new part is appended in place.
+ */
+function isState(
+  value: Value,
+  graph: Graph,
+  uses: ReadonlyMap<Value, readonly Node[]>,
+  outputs: ReadonlySet<Value>,
+): boolean {
+  const isOnlyUse = uses.get(value)?.length === 1 && !outputs.has(value);
+  return graph.inputs.includes(value) && isDeviceValue(value) && isOnlyUse && !isEmpty(value);
+}
+
+/**
  * Values that are written straight into the concat that reads them: results of groups with that one use, unless
- * their own group reads from the same buffer.
+ * their own group reads from the same buffer, and inputs that it begins with.
  */
 function concatParts(
   graph: Graph,
@@ -522,6 +537,8 @@ function concatParts(
   };
   for (const node of graph.nodes.toReversed()) {
     if (node.op.kind !== "concat" || isEmpty(node.outputs[0]!)) continue;
+    const [first] = node.inputs;
+    if (first !== undefined && isState(first, graph, uses, outputs)) parts.set(first, node);
     for (const input of node.inputs) {
       const group = groupOf.get(input);
       if (group === undefined || outputs.has(input) || isEmpty(input)) continue;
