@@ -22,6 +22,8 @@ export interface JitOptions {
    * to ask for that is up to the host. Without it they start in the baseline compiler's code.
    */
   readonly optimised?: <T>(compile: () => T) => T;
+  /** For tools: told of every kernel that is compiled. */
+  readonly onKernel?: (module: WebAssembly.Module, key: string) => void;
 }
 
 export function createJitEngine(options: JitOptions = {}): Engine {
@@ -33,6 +35,7 @@ export function createJitEngine(options: JitOptions = {}): Engine {
       const bytes = kernel.encode();
       module = compile(() => new WebAssembly.Module(bytes));
       kernelModules.set(kernel.key, module);
+      options.onKernel?.(module, kernel.key);
     }
     return module;
   };

@@ -1,74 +1,117 @@
 /**
  * The kernel of floating mma: C[m, n] += A[m, k] * B[k, n] in fp32, k in order, products rounded before they are
- * added. B is cut into panels of 8 columns, packed where that pays; a block of 4 rows and 8 columns is kept in eight
- * registers over all of k. k is not unrolled: V8 would hoist the loads and spill.
+ * added. A is packed in blocks of 4 rows, B in panels of 8 columns; a block times a panel is kept in eight registers
+ * over a stretch of k (mma-blocks.ts). Stretches keep a panel in the first-level cache, row groups keep the packed
+ * A in the second; between stretches the sums wait in C's open segments, which changes no bit.
  */
-import type { Callee, FunctionBuilder, I32, Local, V128 } from "./function.js";
+import type { Callee, FunctionBuilder, I32, Local } from "./function.js";
+import { addBlock, addExchange, blockMode, tileOpenBytes, tileRowBytes } from "./mma-blocks.js";
+import { addPackColumns, addPackRows } from "./mma-pack.js";
 import { kernelFields, type MmaParams, mmaParams } from "./mma-params.js";
-import { addTableFunction, emitKLoops, emitKRecord } from "./mma-tables.js";
-import { addExchange, addPack, tileOpenBytes } from "./mma-panels.js";
+import { addRows, rowsMost } from "./mma-rows.js";
+import { addTableFunction, areaCutter, callTable, entryAt } from "./mma-tables.js";
 import { ModuleBuilder } from "./module.js";
 
-/** Bits of the mode. */
-export const mmaMode = { clear: 1, fold: 2, noOpen: 4 } as const;
+/** Bits of the kernel's mode parameter. */
+export const mmaMode = { clear: 1, fold: 2 } as const;
 
-/** Work area: records for B in place and B packed, row offsets of the edge tile, the tile, then tables and panel. */
-const work = { inPlace: 0, packed: 64, tileRows: 128, tile: 192, tables: 192 + 256 } as const;
+/** A panel of 8 columns by a stretch is 16 KiB, a row group of packed A by a stretch 512 KiB. */
+const stretch = 512;
+const rowGroup = 256;
+
+const panelBytes = 32 * stretch;
+
+/** The edge tile with its row offsets. */
+const edgeBytes = 16 + 2 * tileOpenBytes;
 
 export function floatWorkBytes(rows: number, columns: number, positions: number): number {
-  const tables = 8 * (rows + 8) + 8 * (columns + 16);
-  return work.tables + tables + 32 * positions + 256;
+  const tables = 8 * (rows + 4) + 8 * (columns + 8) + 8 * positions;
+  const depth = Math.min(positions, stretch);
+  const packed = 4 * depth * Math.min(rows + 4, rowGroup) + panelBytes;
+  return tables + packed + edgeBytes + 16 * 64;
 }
 
 export function encodeFloatMma(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const functions: Functions = {
     table: addTableFunction(module),
-    pack: addPack(module),
+    packRows: addPackRows(module),
+    packColumns: addPackColumns(module),
     block: addBlock(module),
     exchange: addExchange(module),
+    rows: addRows(module),
   };
   module.add({ params: mmaParams.map(() => "i32" as const), results: [], exported: "k" }, (f) =>
-    emitDriver(f, functions),
+    emitKernel(f, functions),
   );
   return module.encode();
 }
 
 interface Functions {
   readonly table: Callee;
-  readonly pack: Callee;
+  readonly packRows: Callee;
+  readonly packColumns: Callee;
   readonly block: Callee;
   readonly exchange: Callee;
+  readonly rows: Callee;
 }
 
-function emitDriver(f: FunctionBuilder, functions: Functions): void {
+interface Kernel {
+  readonly f: FunctionBuilder;
+  readonly p: MmaParams;
+  readonly functions: Functions;
+  readonly rows: Local<"i32">;
+  readonly columns: Local<"i32">;
+  readonly positions: Local<"i32">;
+  /** Offsets per row in A and C, per column in B and C, per k in A and B. */
+  readonly rowA: Local<"i32">;
+  readonly rowC: Local<"i32">;
+  readonly columnB: Local<"i32">;
+  readonly columnC: Local<"i32">;
+  readonly kA: Local<"i32">;
+  readonly kB: Local<"i32">;
+  readonly packedA: Local<"i32">;
+  readonly panel: Local<"i32">;
+  readonly edge: Local<"i32">;
+}
+
+function emitKernel(f: FunctionBuilder, functions: Functions): void {
   const p = kernelFields(f);
-  const rows = f.keep("i32", f.op("i32.mul", f.get(p.m0), f.get(p.m1)));
-  const columns = f.keep("i32", f.op("i32.mul", f.get(p.n0), f.get(p.n1)));
-  const paddedRows = f.keep("i32", roundUp(f, rows, 4));
-  const paddedColumns = f.keep("i32", roundUp(f, columns, 8));
-  const rowA = f.keep("i32", f.op("i32.add", f.get(p.work), f.i32(work.tables)));
-  const after = (table: Local<"i32">, entries: Local<"i32">): Local<"i32"> =>
-    f.keep("i32", f.op("i32.add", f.get(table), f.op("i32.shl", f.get(entries), f.i32(2))));
-  const rowC = after(rowA, paddedRows);
-  const columnB = after(rowC, paddedRows);
-  const columnC = after(columnB, paddedColumns);
-  const panel = f.keep("i32", roundUp(f, after(columnC, paddedColumns), 64));
-  const fill = (out: Local<"i32">, axes: readonly Local<"i32">[], padTo: Local<"i32">): void =>
-    f.call(functions.table, [f.get(out), ...axes.map((x) => f.get(x)), f.get(padTo)]);
-  fill(rowA, [p.m0, p.aM0, p.m1, p.aM1], paddedRows);
-  fill(rowC, [p.m0, p.cM0, p.m1, p.cM1], paddedRows);
-  fill(columnB, [p.n0, p.bN0, p.n1, p.bN1], paddedColumns);
-  fill(columnC, [p.n0, p.cN0, p.n1, p.cN1], paddedColumns);
-  writeRecords(f, p);
-  const loop: PanelLoop = { f, p, functions, rows, columns, rowA, rowC, columnB, columnC, panel };
+  const product = (...locals: Local<"i32">[]): Local<"i32"> => {
+    const result = f.keep("i32", f.i32(1));
+    for (const x of locals) f.set(result, f.op("i32.mul", f.get(result), f.get(x)));
+    return result;
+  };
+  const rows = product(p.m0, p.m1);
+  const columns = product(p.n0, p.n1);
+  const positions = product(p.k0, p.k1, p.k2);
+  const cut = areaCutter(f, p.work);
+  const words = (x: Local<"i32">, more: number) => () =>
+    f.op("i32.shl", f.op("i32.add", f.get(x), f.i32(more)), f.i32(2));
+  const k: Kernel = {
+    ...{ f, p, functions, rows, columns, positions },
+    rowA: cut(words(rows, 4)),
+    rowC: cut(words(rows, 4)),
+    columnB: cut(words(columns, 8)),
+    columnC: cut(words(columns, 8)),
+    kA: cut(words(positions, 0)),
+    kB: cut(words(positions, 0)),
+    edge: cut(() => f.i32(edgeBytes)),
+    panel: cut(() => f.i32(panelBytes)),
+    packedA: cut(() => f.i32(0)),
+  };
+  fillTables(k);
   const g = f.keep("i32", f.i32(0));
   f.countUp(
     g,
     () => f.get(p.g),
     1,
     () => {
-      emitPanels(loop);
+      f.if(
+        f.op("i32.le_s", f.get(rows), f.i32(rowsMost)),
+        () => emitFewRows(k),
+        () => emitManyRows(k),
+      );
       f.increase(p.a, () => f.get(p.aG));
       f.increase(p.b, () => f.get(p.bG));
       f.increase(p.c, () => f.get(p.cG));
@@ -76,86 +119,216 @@ function emitDriver(f: FunctionBuilder, functions: Functions): void {
   );
 }
 
-export function roundUp(f: FunctionBuilder, x: Local<"i32">, to: number): I32 {
-  const raised = f.op("i32.add", f.get(x), f.i32(to - 1));
-  return f.op("i32.and", raised, f.i32(-to));
-}
-
-function writeRecords(f: FunctionBuilder, p: MmaParams): void {
-  const get = (local: Local<"i32">) => () => f.get(local);
-  const counts = [get(p.k0), get(p.k1), get(p.k2)] as const;
-  const a = [get(p.aK0), get(p.aK1), get(p.aK2)] as const;
-  const b = [get(p.bK0), get(p.bK1), get(p.bK2)] as const;
-  const at = (offset: number) => () => f.op("i32.add", f.get(p.work), f.i32(offset));
-  emitKRecord(f, at(work.inPlace), counts, [a, b]);
-  const inner = () => f.i32(32);
-  const middle = () => f.op("i32.mul", f.get(p.k2), f.i32(32));
-  const outer = () => f.op("i32.mul", middle(), f.get(p.k1));
-  emitKRecord(f, at(work.packed), counts, [a, [outer, middle, inner]]);
+function fillTables(k: Kernel): void {
+  const { f, p, functions } = k;
+  const fill = (
+    out: Local<"i32">,
+    pad: number,
+    ...axes: (readonly [Local<"i32">, Local<"i32">])[]
+  ): void => callTable(f, functions.table, out, axes, () => f.i32(pad));
+  fill(k.rowA, 3, [p.m0, p.aM0], [p.m1, p.aM1]);
+  fill(k.rowC, 3, [p.m0, p.cM0], [p.m1, p.cM1]);
+  fill(k.columnB, 7, [p.n0, p.bN0], [p.n1, p.bN1]);
+  fill(k.columnC, 7, [p.n0, p.cN0], [p.n1, p.cN1]);
+  fill(k.kA, 0, [p.k0, p.aK0], [p.k1, p.aK1], [p.k2, p.aK2]);
+  fill(k.kB, 0, [p.k0, p.bK0], [p.k1, p.bK1], [p.k2, p.bK2]);
   for (let row = 0; row < 4; row++) {
-    f.store("i32.store", f.get(p.work), f.i32(32 * row), work.tileRows + 4 * row);
+    f.store("i32.store", f.get(k.edge), f.i32(tileRowBytes * row), 4 * row);
   }
 }
 
-interface PanelLoop {
-  readonly f: FunctionBuilder;
-  readonly p: MmaParams;
-  readonly functions: Functions;
-  readonly rows: Local<"i32">;
-  readonly columns: Local<"i32">;
-  readonly rowA: Local<"i32">;
-  readonly rowC: Local<"i32">;
-  readonly columnB: Local<"i32">;
-  readonly columnC: Local<"i32">;
-  readonly panel: Local<"i32">;
+/** Rows of which few are worth no packing of B: each runs along B where it lies. */
+function emitFewRows(k: Kernel): void {
+  const { f, p, functions } = k;
+  const i = f.keep("i32", f.i32(0));
+  f.countUp(
+    i,
+    () => f.get(k.rows),
+    1,
+    () => {
+      f.call(functions.rows, [
+        f.op("i32.add", f.get(p.a), f.load("i32.load", entryAt(f, k.rowA, i))),
+        f.get(p.b),
+        f.op("i32.add", f.get(p.c), f.load("i32.load", entryAt(f, k.rowC, i))),
+        f.get(p.open),
+        f.get(k.columnB),
+        f.get(k.columnC),
+        f.get(k.columns),
+        f.get(k.kA),
+        f.get(k.kB),
+        f.get(k.positions),
+        f.get(p.mode),
+      ]);
+    },
+  );
 }
 
-function emitPanels(loop: PanelLoop): void {
-  const { f, p, functions, rows, columns, panel } = loop;
-  const j = f.keep("i32", f.i32(0));
-  const offsets = f.local("i32");
-  const targets = f.local("i32");
-  const isSideBySide = f.local("i32");
-  const isWhole = f.local("i32");
-  const b = f.local("i32");
-  const record = f.local("i32");
-  const tableAt = (table: Local<"i32">) =>
-    f.op("i32.add", f.get(table), f.op("i32.shl", f.get(j), f.i32(2)));
+/** Where the loops over stretches, row groups and panels stand. */
+interface Position {
+  readonly mode: Local<"i32">;
+  readonly depth: Local<"i32">;
+  readonly kA: Local<"i32">;
+  readonly kB: Local<"i32">;
+  /** First row of the group, and the one after its last. */
+  readonly i: Local<"i32">;
+  readonly end: Local<"i32">;
+  readonly j: Local<"i32">;
+}
+
+function emitManyRows(k: Kernel): void {
+  const { f, functions, p } = k;
+  const at: Position = {
+    mode: f.local("i32"),
+    depth: f.local("i32"),
+    kA: f.local("i32"),
+    kB: f.local("i32"),
+    i: f.local("i32"),
+    end: f.local("i32"),
+    j: f.local("i32"),
+  };
+  const done = f.keep("i32", f.i32(0));
+  // A contraction of nothing still clears and folds: the first stretch always runs.
+  f.loop((nextStretch) => {
+    f.set(
+      at.depth,
+      least(f, () => f.op("i32.sub", f.get(k.positions), f.get(done)), stretch),
+    );
+    f.set(at.kA, entryAt(f, k.kA, done));
+    f.set(at.kB, entryAt(f, k.kB, done));
+    f.set(at.mode, stretchMode(k, at, done));
+    f.set(at.i, f.i32(0));
+    f.countUp(
+      at.i,
+      () => f.get(k.rows),
+      rowGroup,
+      () => {
+        f.set(
+          at.end,
+          least(f, () => f.op("i32.sub", f.get(k.rows), f.get(at.i)), rowGroup),
+        );
+        f.increase(at.end, () => f.get(at.i));
+        emitPackRows(k, at);
+        f.set(at.j, f.i32(0));
+        f.countUp(
+          at.j,
+          () => f.get(k.columns),
+          8,
+          () => {
+            f.call(functions.packColumns, [
+              f.get(k.panel),
+              f.get(p.b),
+              entryAt(f, k.columnB, at.j),
+              f.get(at.kB),
+              f.get(at.depth),
+            ]);
+            emitBlocks(k, at);
+          },
+        );
+      },
+    );
+    f.increase(done, () => f.i32(stretch));
+    f.branchIf(nextStretch, f.op("i32.lt_s", f.get(done), f.get(k.positions)));
+  });
+}
+
+function least(f: FunctionBuilder, x: () => I32, most: number): I32 {
+  return f.select(x(), f.i32(most), f.op("i32.lt_s", x(), f.i32(most)));
+}
+
+/** The first stretch begins the segment if the mma clears; the last one ends it if the mma folds. */
+function stretchMode({ f, p, positions }: Kernel, at: Position, done: Local<"i32">): I32 {
+  const isFirst = f.keep("i32", f.op("i32.eqz", f.get(done)));
+  const after = f.op("i32.add", f.get(done), f.i32(stretch));
+  const isLast = f.keep("i32", f.op("i32.ge_s", after, f.get(positions)));
+  const bit = (condition: Local<"i32">, modeBit: number, result: number): I32 =>
+    f.select(f.i32(result), f.i32(0), f.op("i32.and", f.get(condition), isSet(f, p.mode, modeBit)));
+  f.set(at.mode, bit(isFirst, mmaMode.clear, blockMode.begins));
+  f.set(at.mode, f.op("i32.or", f.get(at.mode), bit(isLast, mmaMode.fold, blockMode.folds)));
+  return f.op("i32.or", f.get(at.mode), bit(isLast, mmaMode.clear, blockMode.fresh));
+}
+
+function isSet(f: FunctionBuilder, mode: Local<"i32">, bit: number): I32 {
+  return f.op("i32.ne", f.op("i32.and", f.get(mode), f.i32(bit)), f.i32(0));
+}
+
+function emitPackRows(k: Kernel, at: Position): void {
+  const { f, functions, p } = k;
+  const i = f.keep("i32", f.get(at.i));
+  const to = f.keep("i32", f.get(k.packedA));
   f.countUp(
-    j,
-    () => f.get(columns),
-    8,
+    i,
+    () => f.get(at.end),
+    4,
     () => {
-      f.set(offsets, tableAt(loop.columnB));
-      f.set(targets, tableAt(loop.columnC));
-      f.set(isSideBySide, sideBySide(f, offsets));
-      const eightLeft = f.op("i32.le_s", f.op("i32.add", f.get(j), f.i32(8)), f.get(columns));
-      f.set(isWhole, f.op("i32.and", eightLeft, sideBySide(f, targets)));
-      // Packing reads every element of the panel once; in place it is read once per four rows.
-      const isPacked = f.op(
-        "i32.or",
-        f.op("i32.eqz", f.get(isSideBySide)),
-        f.op("i32.gt_s", f.get(rows), f.i32(8)),
-      );
+      f.call(functions.packRows, [
+        f.get(to),
+        f.get(p.a),
+        entryAt(f, k.rowA, i),
+        f.get(at.kA),
+        f.get(at.depth),
+      ]);
+      f.increase(to, () => f.op("i32.shl", f.get(at.depth), f.i32(4)));
+    },
+  );
+}
+
+/** All row blocks of the group times one panel. */
+function emitBlocks(k: Kernel, at: Position): void {
+  const { f, p, functions } = k;
+  const i = f.keep("i32", f.get(at.i));
+  const a = f.keep("i32", f.get(k.packedA));
+  const targets = f.keep("i32", entryAt(f, k.columnC, at.j));
+  const eightLeft = f.op("i32.le_s", f.op("i32.add", f.get(at.j), f.i32(8)), f.get(k.columns));
+  const isWhole = f.keep("i32", f.op("i32.and", eightLeft, sideBySide(f, targets)));
+  const c = f.op("i32.add", f.get(p.c), f.load("i32.load", f.get(targets)));
+  const corner = f.keep("i32", c);
+  const block = (c: () => I32, rowC: () => I32, open: () => I32): void =>
+    f.call(functions.block, [
+      f.get(a),
+      f.get(k.panel),
+      f.get(at.depth),
+      c(),
+      rowC(),
+      open(),
+      f.get(at.mode),
+    ]);
+  const tile = () => f.op("i32.add", f.get(k.edge), f.i32(16));
+  const exchange = (isOut: number): void =>
+    f.call(functions.exchange, [
+      f.get(p.c),
+      entryAt(f, k.rowC, i),
+      f.get(targets),
+      f.op("i32.sub", f.get(k.rows), f.get(i)),
+      f.op("i32.sub", f.get(k.columns), f.get(at.j)),
+      f.get(p.open),
+      tile(),
+      f.i32(isOut),
+    ]);
+  f.countUp(
+    i,
+    () => f.get(at.end),
+    4,
+    () => {
+      const fourLeft = f.op("i32.le_s", f.op("i32.add", f.get(i), f.i32(4)), f.get(k.rows));
       f.if(
-        isPacked,
+        f.op("i32.and", fourLeft, f.get(isWhole)),
+        () =>
+          block(
+            () => f.get(corner),
+            () => entryAt(f, k.rowC, i),
+            () => f.get(p.open),
+          ),
         () => {
-          f.call(functions.pack, [
-            f.get(panel),
-            f.get(p.b),
-            f.get(offsets),
-            f.get(p.work),
-            f.get(isSideBySide),
-          ]);
-          f.set(b, f.get(panel));
-          f.set(record, f.op("i32.add", f.get(p.work), f.i32(work.packed)));
-        },
-        () => {
-          f.set(b, f.op("i32.add", f.get(p.b), f.load("i32.load", f.get(offsets))));
-          f.set(record, f.get(p.work));
+          exchange(0);
+          block(
+            tile,
+            () => f.get(k.edge),
+            () => f.i32(tileOpenBytes),
+          );
+          exchange(1);
         },
       );
-      emitBlocks(loop, { j, targets, isWhole, b, record });
+      f.increase(a, () => f.op("i32.shl", f.get(at.depth), f.i32(4)));
     },
   );
 }
@@ -173,169 +346,4 @@ function sideBySide(f: FunctionBuilder, table: Local<"i32">): I32 {
     holds = f.op("i32.and", holds, f.op("i32.eq", step(lane), f.i32(4)));
   }
   return holds;
-}
-
-interface Panel {
-  readonly j: Local<"i32">;
-  readonly targets: Local<"i32">;
-  readonly isWhole: Local<"i32">;
-  readonly b: Local<"i32">;
-  readonly record: Local<"i32">;
-}
-
-function emitBlocks(loop: PanelLoop, panel: Panel): void {
-  const { f, p, functions, rows, columns } = loop;
-  const i = f.keep("i32", f.i32(0));
-  const rowA = f.keep("i32", f.get(loop.rowA));
-  const rowC = f.keep("i32", f.get(loop.rowC));
-  const block = (c: () => I32, targets: () => I32, open: () => I32): void =>
-    f.call(functions.block, [
-      f.get(p.a),
-      f.get(rowA),
-      c(),
-      targets(),
-      f.get(panel.b),
-      f.get(panel.record),
-      open(),
-      f.get(p.mode),
-    ]);
-  const at = (offset: number) => () => f.op("i32.add", f.get(p.work), f.i32(offset));
-  f.countUp(
-    i,
-    () => f.get(rows),
-    4,
-    () => {
-      const fourLeft = f.op("i32.le_s", f.op("i32.add", f.get(i), f.i32(4)), f.get(rows));
-      f.if(
-        f.op("i32.and", fourLeft, f.get(panel.isWhole)),
-        () =>
-          block(
-            () => f.op("i32.add", f.get(p.c), f.load("i32.load", f.get(panel.targets))),
-            () => f.get(rowC),
-            () => f.get(p.open),
-          ),
-        () => {
-          const exchange = (isOut: number): void =>
-            f.call(functions.exchange, [
-              f.get(p.c),
-              f.get(rowC),
-              f.get(panel.targets),
-              f.op("i32.sub", f.get(rows), f.get(i)),
-              f.op("i32.sub", f.get(columns), f.get(panel.j)),
-              f.get(p.open),
-              at(work.tile)(),
-              f.i32(isOut),
-            ]);
-          exchange(0);
-          block(at(work.tile), at(work.tileRows), () => f.i32(tileOpenBytes));
-          exchange(1);
-        },
-      );
-      f.increase(rowA, () => f.i32(16));
-      f.increase(rowC, () => f.i32(16));
-    },
-  );
-}
-
-const accumulators = [0, 1, 2, 3].flatMap((row) => [0, 1].map((half) => ({ row, half })));
-
-/** (a, row offsets, c, row offsets, b, k record, open, mode): four rows, eight columns. */
-function addBlock(module: ModuleBuilder): Callee {
-  const params = Array.from({ length: 8 }, () => "i32" as const);
-  return module.add({ params, results: [] }, (f) => {
-    const [a, rowA, c, rowC, b, record, open, mode] = f.params as readonly Local<"i32">[];
-    const rowPointers = (base: Local<"i32">, table: Local<"i32">): Local<"i32">[] =>
-      [0, 4, 8, 12].map((offset) =>
-        f.keep("i32", f.op("i32.add", f.get(base), f.load("i32.load", f.get(table), offset))),
-      );
-    const as = rowPointers(a!, rowA!);
-    const cs = rowPointers(c!, rowC!);
-    const sums = accumulators.map(() => f.local("v128"));
-    emitStart(f, sums, cs, open!, mode!);
-    const products = f.local("i32");
-    const count = (offset: number) => f.load("i32.load", f.get(record!), offset);
-    f.set(products, f.op("i32.mul", f.op("i32.mul", count(0), count(4)), count(8)));
-    f.if(f.get(products), () => {
-      emitKLoops(f, record!, [as, [b!]], () => emitStep(f, sums, as, b!));
-    });
-    emitFinish(f, sums, cs, open!, mode!);
-  });
-}
-
-/** One k: two vectors of B, four elements of A, eight products. */
-function emitStep(
-  f: FunctionBuilder,
-  sums: readonly Local<"v128">[],
-  as: readonly Local<"i32">[],
-  b: Local<"i32">,
-): void {
-  const halves = [0, 16].map((offset) => f.keep("v128", f.load("v128.load", f.get(b), offset)));
-  const splats = as.map((a) => f.keep("v128", f.load("v128.load32_splat", f.get(a))));
-  accumulators.forEach(({ row, half }, i) => {
-    const product = f.keep("v128", f.op("f32x4.mul", f.get(splats[row]!), f.get(halves[half]!)));
-    f.set(sums[i]!, f.op("f32x4.add", f.get(sums[i]!), f.get(product)));
-  });
-}
-
-function isSet(f: FunctionBuilder, mode: Local<"i32">, bit: number): I32 {
-  return f.op("i32.and", f.get(mode), f.i32(bit));
-}
-
-/** The open segment begins at +0 or where the last mma left it. */
-function emitStart(
-  f: FunctionBuilder,
-  sums: readonly Local<"v128">[],
-  cs: readonly Local<"i32">[],
-  open: Local<"i32">,
-  mode: Local<"i32">,
-): void {
-  f.if(
-    isSet(f, mode, mmaMode.clear),
-    () => {
-      for (const sum of sums) f.set(sum, f.words(0));
-    },
-    () => {
-      accumulators.forEach(({ row, half }, i) => {
-        const address = f.op("i32.add", f.get(cs[row]!), f.get(open));
-        f.set(sums[i]!, f.load("v128.load", address, 16 * half));
-      });
-    },
-  );
-}
-
-/** A segment that begins here is never -0, so that adding it to a sum of +0 gives itself. */
-function emitFinish(
-  f: FunctionBuilder,
-  sums: readonly Local<"v128">[],
-  cs: readonly Local<"i32">[],
-  open: Local<"i32">,
-  mode: Local<"i32">,
-): void {
-  const eachSum = (write: (i: number, row: number, offset: number) => void): void =>
-    accumulators.forEach(({ row, half }, i) => write(i, row, 16 * half));
-  const storeOpen = (row: number, offset: number, value: () => V128): void =>
-    f.store("v128.store", f.op("i32.add", f.get(cs[row]!), f.get(open)), value(), offset);
-  const storeSum = (row: number, offset: number, value: () => V128): void =>
-    f.store("v128.store", f.get(cs[row]!), value(), offset);
-  f.if(
-    isSet(f, mode, mmaMode.fold),
-    () => {
-      f.if(f.op("i32.eqz", isSet(f, mode, mmaMode.clear)), () =>
-        eachSum((i, row, offset) => {
-          const sum = f.load("v128.load", f.get(cs[row]!), offset);
-          f.set(sums[i]!, f.op("f32x4.add", sum, f.get(sums[i]!)));
-        }),
-      );
-      eachSum((i, row, offset) => storeSum(row, offset, () => f.get(sums[i]!)));
-      f.if(f.op("i32.eqz", isSet(f, mode, mmaMode.noOpen)), () =>
-        eachSum((_, row, offset) => storeOpen(row, offset, () => f.words(0))),
-      );
-    },
-    () => {
-      eachSum((i, row, offset) => storeOpen(row, offset, () => f.get(sums[i]!)));
-      f.if(isSet(f, mode, mmaMode.clear), () =>
-        eachSum((_, row, offset) => storeSum(row, offset, () => f.words(0))),
-      );
-    },
-  );
 }

@@ -6,9 +6,9 @@
 import { type DeviceDType, dtypes } from "../../numerics/dtype.js";
 import type { Callee, FunctionBuilder, I32, Local } from "./function.js";
 import { elementBytes } from "./lane-format.js";
-import { mmaMode, roundUp } from "./mma-float.js";
+import { mmaMode } from "./mma-float.js";
 import { kernelFields, type MmaParams, mmaParams, zeroParams } from "./mma-params.js";
-import { addTableFunction, emitKLoops, emitKRecord } from "./mma-tables.js";
+import { addTableFunction, areaCutter, callTable, entryAt } from "./mma-tables.js";
 import { ModuleBuilder } from "./module.js";
 
 export interface IntMmaTypes {
@@ -21,11 +21,9 @@ export interface IntMmaTypes {
 /** Parameters of the kernel: those of all mmas, then those of A's zero point, then of B's. */
 export const intMmaParams = mmaParams.length + 2 * zeroParams.length;
 
-const work = { recordA: 0, recordB: 64, tables: 128 } as const;
-
 export function intWorkBytes(rows: number, columns: number, positions: number): number {
-  const tables = 12 * (rows + 8) + 12 * (columns + 16);
-  return work.tables + tables + 4 * (positions + 2) * (rows + 4 + 8) + 512;
+  const tables = 12 * (rows + 4) + 12 * (columns + 8) + 16 * positions;
+  return tables + 4 * (positions + 2) * (rows + 4 + 8) + 16 * 64;
 }
 
 export function intMmaKey(types: IntMmaTypes): string {
@@ -60,7 +58,7 @@ function zeroFields(f: FunctionBuilder, which: 0 | 1): Zero {
   return Object.fromEntries(zeroParams.map((name, i) => [name, f.param("i32", first + i)])) as Zero;
 }
 
-/** The tables and panels of one call, and how many words a line has. */
+/** The tables and panels of one call. */
 interface Areas {
   readonly rowA: Local<"i32">;
   readonly rowZero: Local<"i32">;
@@ -68,10 +66,16 @@ interface Areas {
   readonly columnB: Local<"i32">;
   readonly columnZero: Local<"i32">;
   readonly columnC: Local<"i32">;
+  readonly kA: Local<"i32">;
+  readonly kZeroA: Local<"i32">;
+  readonly kB: Local<"i32">;
+  readonly kZeroB: Local<"i32">;
   readonly panelA: Local<"i32">;
   readonly panelB: Local<"i32">;
   readonly rows: Local<"i32">;
   readonly columns: Local<"i32">;
+  readonly positions: Local<"i32">;
+  /** Words of a line: positions, or pairs of them. */
   readonly words: Local<"i32">;
 }
 
@@ -80,29 +84,21 @@ function emitDriver(f: FunctionBuilder, functions: Functions, isPaired: boolean)
   const zeroA = zeroFields(f, 0);
   const zeroB = zeroFields(f, 1);
   const areas = emitAreas(f, p, isPaired);
-  const get = (...locals: Local<"i32">[]): I32[] => locals.map((local) => f.get(local));
-  const table = (out: Local<"i32">, axes: readonly Local<"i32">[], padTo: number): void => {
-    const size = padTo === 4 ? areas.rows : areas.columns;
-    f.call(functions.table, [f.get(out), ...get(...axes), roundUp(f, size, padTo)]);
-  };
-  table(areas.rowA, [p.m0, p.aM0, p.m1, p.aM1], 4);
-  table(areas.rowZero, [p.m0, zeroA.z0, p.m1, zeroA.z1], 4);
-  table(areas.rowC, [p.m0, p.cM0, p.m1, p.cM1], 4);
-  table(areas.columnB, [p.n0, p.bN0, p.n1, p.bN1], 8);
-  table(areas.columnZero, [p.n0, zeroB.z0, p.n1, zeroB.z1], 8);
-  table(areas.columnC, [p.n0, p.cN0, p.n1, p.cN1], 8);
-  const counts = [() => f.get(p.k0), () => f.get(p.k1), () => f.get(p.k2)] as const;
-  const walker = (...strides: [Local<"i32">, Local<"i32">, Local<"i32">]) =>
-    strides.map((stride) => () => f.get(stride)) as unknown as readonly [
-      () => I32,
-      () => I32,
-      () => I32,
-    ];
-  const record = (offset: number) => () => f.op("i32.add", f.get(p.work), f.i32(offset));
-  const kA = [walker(p.aK0, p.aK1, p.aK2), walker(zeroA.zK0, zeroA.zK1, zeroA.zK2)];
-  const kB = [walker(p.bK0, p.bK1, p.bK2), walker(zeroB.zK0, zeroB.zK1, zeroB.zK2)];
-  emitKRecord(f, record(work.recordA), counts, kA);
-  emitKRecord(f, record(work.recordB), counts, kB);
+  const fill = (
+    out: Local<"i32">,
+    pad: number,
+    ...axes: (readonly [Local<"i32">, Local<"i32">])[]
+  ): void => callTable(f, functions.table, out, axes, () => f.i32(pad));
+  fill(areas.rowA, 3, [p.m0, p.aM0], [p.m1, p.aM1]);
+  fill(areas.rowZero, 3, [p.m0, zeroA.z0], [p.m1, zeroA.z1]);
+  fill(areas.rowC, 3, [p.m0, p.cM0], [p.m1, p.cM1]);
+  fill(areas.columnB, 7, [p.n0, p.bN0], [p.n1, p.bN1]);
+  fill(areas.columnZero, 7, [p.n0, zeroB.z0], [p.n1, zeroB.z1]);
+  fill(areas.columnC, 7, [p.n0, p.cN0], [p.n1, p.cN1]);
+  fill(areas.kA, 0, [p.k0, p.aK0], [p.k1, p.aK1], [p.k2, p.aK2]);
+  fill(areas.kB, 0, [p.k0, p.bK0], [p.k1, p.bK1], [p.k2, p.bK2]);
+  fill(areas.kZeroA, 0, [p.k0, zeroA.zK0], [p.k1, zeroA.zK1], [p.k2, zeroA.zK2]);
+  fill(areas.kZeroB, 0, [p.k0, zeroB.zK0], [p.k1, zeroB.zK1], [p.k2, zeroB.zK2]);
   const g = f.keep("i32", f.i32(0));
   f.countUp(
     g,
@@ -127,27 +123,27 @@ function emitDriver(f: FunctionBuilder, functions: Functions, isPaired: boolean)
 function emitAreas(f: FunctionBuilder, p: MmaParams, isPaired: boolean): Areas {
   const rows = f.keep("i32", f.op("i32.mul", f.get(p.m0), f.get(p.m1)));
   const columns = f.keep("i32", f.op("i32.mul", f.get(p.n0), f.get(p.n1)));
-  const positions = f.op("i32.mul", f.op("i32.mul", f.get(p.k0), f.get(p.k1)), f.get(p.k2));
-  const k = f.keep("i32", positions);
-  const words = isPaired
-    ? f.keep("i32", f.op("i32.shr_u", f.op("i32.add", f.get(k), f.i32(1)), f.i32(1)))
-    : k;
-  const after = (start: Local<"i32">, bytes: () => I32): Local<"i32"> =>
-    f.keep("i32", f.op("i32.add", f.get(start), bytes()));
-  const rowBytes = () => f.op("i32.shl", roundUp(f, rows, 4), f.i32(2));
-  const columnBytes = () => f.op("i32.shl", roundUp(f, columns, 8), f.i32(2));
-  const rowA = f.keep("i32", f.op("i32.add", f.get(p.work), f.i32(work.tables)));
-  const rowZero = after(rowA, rowBytes);
-  const rowC = after(rowZero, rowBytes);
-  const columnB = after(rowC, rowBytes);
-  const columnZero = after(columnB, columnBytes);
-  const columnC = after(columnZero, columnBytes);
-  const tablesEnd = after(columnC, columnBytes);
-  const panelB = f.keep("i32", roundUp(f, tablesEnd, 64));
-  const panelA = after(panelB, () => f.op("i32.shl", f.get(words), f.i32(5)));
+  const k01 = f.op("i32.mul", f.get(p.k0), f.get(p.k1));
+  const positions = f.keep("i32", f.op("i32.mul", k01, f.get(p.k2)));
+  const pairs = () => f.op("i32.shr_u", f.op("i32.add", f.get(positions), f.i32(1)), f.i32(1));
+  const words = isPaired ? f.keep("i32", pairs()) : positions;
+  const cut = areaCutter(f, p.work);
+  const table = (entries: Local<"i32">, more: number) =>
+    cut(() => f.op("i32.shl", f.op("i32.add", f.get(entries), f.i32(more)), f.i32(2)));
   return {
-    ...{ rowA, rowZero, rowC, columnB, columnZero, columnC },
-    ...{ panelA, panelB, rows, columns, words },
+    ...{ rows, columns, positions, words },
+    rowA: table(rows, 4),
+    rowZero: table(rows, 4),
+    rowC: table(rows, 4),
+    columnB: table(columns, 8),
+    columnZero: table(columns, 8),
+    columnC: table(columns, 8),
+    kA: table(positions, 0),
+    kZeroA: table(positions, 0),
+    kB: table(positions, 0),
+    kZeroB: table(positions, 0),
+    panelB: cut(() => f.op("i32.shl", f.get(words), f.i32(5))),
+    panelA: cut(() => f.i32(0)),
   };
 }
 
@@ -161,8 +157,6 @@ function emitPackA(
 ): void {
   const i = f.keep("i32", f.i32(0));
   const to = f.keep("i32", f.get(areas.panelA));
-  const at = (table: Local<"i32">): I32 =>
-    f.op("i32.add", f.get(table), f.op("i32.shl", f.get(i), f.i32(2)));
   f.countUp(
     i,
     () => f.get(areas.rows),
@@ -171,11 +165,12 @@ function emitPackA(
       f.call(packA, [
         f.get(to),
         f.get(p.a),
-        at(areas.rowA),
+        entryAt(f, areas.rowA, i),
         f.get(zero.z),
-        at(areas.rowZero),
-        f.op("i32.add", f.get(p.work), f.i32(work.recordA)),
-        f.get(areas.words),
+        entryAt(f, areas.rowZero, i),
+        f.get(areas.kA),
+        f.get(areas.kZeroA),
+        f.get(areas.positions),
       ]);
       f.increase(to, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
     },
@@ -192,8 +187,6 @@ function emitPanels(
   const i = f.local("i32");
   const j = f.keep("i32", f.i32(0));
   const a = f.local("i32");
-  const at = (table: Local<"i32">, entry: Local<"i32">): I32 =>
-    f.op("i32.add", f.get(table), f.op("i32.shl", f.get(entry), f.i32(2)));
   f.countUp(
     j,
     () => f.get(areas.columns),
@@ -202,11 +195,12 @@ function emitPanels(
       f.call(functions.packB, [
         f.get(areas.panelB),
         f.get(p.b),
-        at(areas.columnB, j),
+        entryAt(f, areas.columnB, j),
         f.get(zero.z),
-        at(areas.columnZero, j),
-        f.op("i32.add", f.get(p.work), f.i32(work.recordB)),
-        f.get(areas.words),
+        entryAt(f, areas.columnZero, j),
+        f.get(areas.kB),
+        f.get(areas.kZeroB),
+        f.get(areas.positions),
       ]);
       f.set(a, f.get(areas.panelA));
       f.set(i, f.i32(0));
@@ -220,8 +214,8 @@ function emitPanels(
             f.get(areas.panelB),
             f.get(areas.words),
             f.get(p.c),
-            at(areas.rowC, i),
-            at(areas.columnC, j),
+            entryAt(f, areas.rowC, i),
+            entryAt(f, areas.columnC, j),
             f.op("i32.sub", f.get(areas.rows), f.get(i)),
             f.op("i32.sub", f.get(areas.columns), f.get(j)),
             f.op("i32.and", f.get(p.mode), f.i32(mmaMode.clear)),
@@ -240,49 +234,53 @@ interface PackOptions {
   readonly isPaired: boolean;
 }
 
-/** (panel, values, line offsets, zeros, zero offsets, k record, words): word w of line l goes to (w * lines + l). */
+/**
+ * (panel, values, line offsets, zeros, their line offsets, k offsets of values and of zeros, positions): word w of
+ * line l goes to (w * lines + l).
+ */
 function addPack(module: ModuleBuilder, { lines, value, zero, isPaired }: PackOptions): Callee {
-  const params = Array.from({ length: 7 }, () => "i32" as const);
+  const params = Array.from({ length: 8 }, () => "i32" as const);
   return module.add({ params, results: [] }, (f) => {
-    const [panel, values, offsets, zeros, zeroOffsets, record, words] =
+    const [panel, values, offsets, zeros, zeroOffsets, ks, kZeros, left] =
       f.params as readonly Local<"i32">[];
-    f.if(f.op("i32.eqz", f.get(words!)), () => f.return());
+    f.if(f.op("i32.eqz", f.get(left!)), () => f.return());
     const line = f.local("i32");
     const to = f.local("i32");
     const half = f.keep("i32", f.i32(0));
-    const entry = (base: Local<"i32">, table: Local<"i32">): I32 =>
-      f.op(
-        "i32.add",
-        f.get(base),
-        f.load("i32.load", f.op("i32.add", f.get(table), f.op("i32.shl", f.get(line), f.i32(2)))),
-      );
-    const centred = (): I32 => {
-      const x = loadInt(f, value, entry(values!, offsets!));
-      return zero === undefined
-        ? x
-        : f.op("i32.sub", x, loadInt(f, zero, entry(zeros!, zeroOffsets!)));
+    const element = (base: Local<"i32">, table: Local<"i32">, k: Local<"i32">): I32 => {
+      const lineOffset = f.load("i32.load", entryAt(f, table, line));
+      const offset = f.op("i32.add", lineOffset, f.load("i32.load", f.get(k)));
+      return f.op("i32.add", offset, f.get(base));
     };
-    if (isPaired) {
-      // The last word of an odd number of positions has a half that nothing else writes.
-      const last = f.op("i32.mul", f.op("i32.sub", f.get(words!), f.i32(1)), f.i32(4 * lines));
-      const start = f.keep("i32", last);
-      f.op("memory.fill", f.op("i32.add", f.get(panel!), f.get(start)), f.i32(0), f.i32(4 * lines));
-    }
-    emitKLoops(f, record!, [[values!], [zeros!]], () => {
+    const centred = (): I32 => {
+      const x = loadInt(f, value, element(values!, offsets!, ks!));
+      if (zero === undefined) return x;
+      return f.op("i32.sub", x, loadInt(f, zero, element(zeros!, zeroOffsets!, kZeros!)));
+    };
+    f.loop((again) => {
+      // The second half of the last word stays zero where the positions are odd.
+      if (isPaired) {
+        f.if(f.op("i32.eqz", f.get(half)), () =>
+          f.op("memory.fill", f.get(panel!), f.i32(0), f.i32(4 * lines)),
+        );
+      }
       f.set(to, f.op("i32.add", f.get(panel!), f.get(half)));
       f.set(line, f.i32(0));
-      f.loop((again) => {
+      f.loop((nextLine) => {
         if (isPaired) f.store("i32.store16", f.get(to), centred());
         else f.store("i32.store", f.get(to), centred());
         f.increase(to, () => f.i32(4));
         f.increase(line, () => f.i32(1));
-        f.branchIf(again, f.op("i32.lt_s", f.get(line), f.i32(lines)));
+        f.branchIf(nextLine, f.op("i32.lt_s", f.get(line), f.i32(lines)));
       });
+      for (const table of [ks!, kZeros!]) f.increase(table, () => f.i32(4));
       if (!isPaired) f.increase(panel!, () => f.i32(4 * lines));
       else {
         f.set(half, f.op("i32.xor", f.get(half), f.i32(2)));
         f.if(f.op("i32.eqz", f.get(half)), () => f.increase(panel!, () => f.i32(4 * lines)));
       }
+      f.set(left!, f.op("i32.sub", f.get(left!), f.i32(1)));
+      f.branchIf(again, f.get(left!));
     });
   });
 }

@@ -1,120 +1,97 @@
-/**
- * What the matrix kernels share: tables of byte offsets for rows and columns, so that any two axes look like one,
- * and loops over up to three contraction axes with counts and strides in memory.
- */
+/** What the matrix kernels share: tables of byte offsets, so that several axes look like one. */
 import type { Callee, FunctionBuilder, I32, Local } from "./function.js";
 import type { ModuleBuilder } from "./module.js";
 
+/** Up to three axes, the last the fastest. */
+export interface TableAxes {
+  readonly counts: readonly (() => I32)[];
+  readonly strides: readonly (() => I32)[];
+}
+
 /**
- * (out, count0, stride0, count1, stride1, padTo): writes the offsets of all count0 * count1 positions, then repeats the
- * last one up to `padTo` entries.
+ * (out, count0, stride0, count1, stride1, count2, stride2, pad): writes the offsets of all positions, then the last one
+ * `pad` times more.
  */
 export function addTableFunction(module: ModuleBuilder): Callee {
-  const params = ["i32", "i32", "i32", "i32", "i32", "i32"] as const;
+  const params = Array.from({ length: 8 }, () => "i32" as const);
   return module.add({ params, results: [] }, (f) => {
-    const [out, count0, stride0, count1, stride1, padTo] = params.map((type, i) =>
-      f.param(type, i),
-    ) as [Local<"i32">, Local<"i32">, Local<"i32">, Local<"i32">, Local<"i32">, Local<"i32">];
-    const i = f.keep("i32", f.i32(0));
-    const j = f.local("i32");
-    const offset = f.local("i32");
-    const start = f.keep("i32", f.i32(0));
-    const end = f.keep("i32", padEnd(f, out, padTo));
+    const out = f.param("i32", 0);
+    const pad = f.param("i32", 7);
+    const offset = f.keep("i32", f.i32(0));
+    const starts = [f.local("i32"), f.local("i32")];
+    const last = f.local("i32");
     const write = (): void => {
-      f.store("i32.store", f.get(out), f.get(offset));
+      f.store("i32.store", f.get(out), f.get(last));
       f.increase(out, () => f.i32(4));
     };
-    f.countUp(
-      i,
-      () => f.get(count0),
-      1,
-      () => {
-        f.set(offset, f.get(start));
-        f.set(j, f.i32(0));
-        f.countUp(
-          j,
-          () => f.get(count1),
-          1,
-          () => {
+    const level = (axis: number): void => {
+      const left = f.keep("i32", f.get(f.param("i32", 1 + 2 * axis)));
+      const start = starts[axis - 1];
+      if (start !== undefined) f.set(start, f.get(offset));
+      f.block((done) => {
+        f.branchIf(done, f.op("i32.le_s", f.get(left), f.i32(0)));
+        f.loop((again) => {
+          if (axis === 2) {
+            f.set(last, f.get(offset));
             write();
-            f.increase(offset, () => f.get(stride1));
-          },
-        );
-        f.increase(start, () => f.get(stride0));
-      },
-    );
-    f.set(offset, f.op("i32.sub", f.get(offset), f.get(stride1)));
+          } else level(axis + 1);
+          f.increase(offset, () => f.get(f.param("i32", 2 + 2 * axis)));
+          f.set(left, f.op("i32.sub", f.get(left), f.i32(1)));
+          f.branchIf(again, f.get(left));
+        });
+      });
+      if (start !== undefined) f.set(offset, f.get(start));
+    };
+    level(0);
     f.block((done) => {
       f.loop((again) => {
-        f.branchIf(done, f.op("i32.ge_u", f.get(out), f.get(end)));
+        f.branchIf(done, f.op("i32.le_s", f.get(pad), f.i32(0)));
         write();
+        f.set(pad, f.op("i32.sub", f.get(pad), f.i32(1)));
         f.branch(again);
       });
     });
   });
 }
 
-function padEnd(f: FunctionBuilder, out: Local<"i32">, padTo: Local<"i32">): I32 {
-  return f.op("i32.add", f.get(out), f.op("i32.shl", f.get(padTo), f.i32(2)));
+/** Fills a table; missing axes have one position. */
+export function callTable(
+  f: FunctionBuilder,
+  table: Callee,
+  out: Local<"i32">,
+  axes: readonly (readonly [Local<"i32">, Local<"i32">])[],
+  pad: () => I32,
+): void {
+  f.get(out);
+  for (let missing = 3 - axes.length; missing > 0; missing--) {
+    f.i32(1);
+    f.i32(0);
+  }
+  for (const axis of axes) for (const local of axis) f.get(local);
+  pad();
+  f.call(table, []);
 }
 
-/**
- * A record of contraction loops in memory: three counts, then per walker the inner stride and what is added after the
- * inner and after the middle loop. A walker is a pointer that the loops move.
- */
-export const kRecord = {
-  counts: 0,
-  walker: (number: number): number => 12 + 12 * number,
-  bytes: (walkers: number): number => 12 + 12 * walkers,
-} as const;
-
-/** Writes the counts and, per walker, the increments that its three strides come to. */
-export function emitKRecord(
-  f: FunctionBuilder,
-  record: () => I32,
-  counts: readonly [() => I32, () => I32, () => I32],
-  walkers: readonly (readonly [() => I32, () => I32, () => I32])[],
-): void {
-  counts.forEach((count, i) => f.store("i32.store", record(), count(), kRecord.counts + 4 * i));
-  walkers.forEach(([outer, middle, inner], number) => {
-    const at = kRecord.walker(number);
-    f.store("i32.store", record(), inner(), at);
-    const innerReach = () => f.op("i32.mul", counts[2](), inner());
-    f.store("i32.store", record(), f.op("i32.sub", middle(), innerReach()), at + 4);
-    const middleReach = () => f.op("i32.mul", counts[1](), middle());
-    f.store("i32.store", record(), f.op("i32.sub", outer(), middleReach()), at + 8);
-  });
+/** Address of an entry. */
+export function entryAt(f: FunctionBuilder, table: Local<"i32">, entry: Local<"i32">): I32 {
+  return f.op("i32.add", f.get(table), f.op("i32.shl", f.get(entry), f.i32(2)));
 }
 
-/**
- * Runs `body` at every contraction position, the last axis fastest; `pointers` has per walker the locals that it
- * moves. All counts must be positive.
- */
-export function emitKLoops(
+export function roundUp(f: FunctionBuilder, x: Local<"i32">, to: number): I32 {
+  const raised = f.op("i32.add", f.get(x), f.i32(to - 1));
+  return f.op("i32.and", raised, f.i32(-to));
+}
+
+/** Cuts areas off a work area, one after the other, aligned to 64 bytes. */
+export function areaCutter(
   f: FunctionBuilder,
-  record: Local<"i32">,
-  pointers: readonly (readonly Local<"i32">[])[],
-  body: () => void,
-): void {
-  const field = (offset: number) => f.keep("i32", f.load("i32.load", f.get(record), offset));
-  const steps = pointers.map((_, number) =>
-    [0, 4, 8].map((i) => field(kRecord.walker(number) + i)),
-  );
-  const move = (which: number): void =>
-    pointers.forEach((moved, number) => {
-      for (const pointer of moved) f.increase(pointer, () => f.get(steps[number]![which]!));
-    });
-  const counts = [0, 4, 8].map((offset) => field(kRecord.counts + offset));
-  const left = counts.map(() => f.local("i32"));
-  const level = (number: number): void => {
-    f.set(left[number]!, f.get(counts[number]!));
-    f.loop((again) => {
-      if (number === 2) body();
-      else level(number + 1);
-      move(2 - number);
-      f.set(left[number]!, f.op("i32.sub", f.get(left[number]!), f.i32(1)));
-      f.branchIf(again, f.get(left[number]!));
-    });
+  start: Local<"i32">,
+): (bytes: () => I32) => Local<"i32"> {
+  const next = f.keep("i32", f.get(start));
+  return (bytes) => {
+    const area = f.keep("i32", f.get(next));
+    f.increase(next, bytes);
+    f.set(next, roundUp(f, next, 64));
+    return area;
   };
-  level(0);
 }
