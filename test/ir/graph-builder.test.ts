@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { dimText, NeedsBinding, symbolDim } from "../../src/ir/dim.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
+import { evaluateGraph, evaluateOperation } from "../../src/ir/evaluate.js";
 import { createGraphBuilder } from "../../src/ir/graph-builder.js";
 import type { Value } from "../../src/ir/graph.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
@@ -45,6 +45,23 @@ describe("map", () => {
     const graph = b.finish("g", [{ name: "wide", value: wide }]);
     expect(graph.nodes.map((node) => node.op.kind)).toEqual(["reshape", "broadcast"]);
   });
+});
+
+test("a contraction of nothing is a map of the same bits", () => {
+  const a = f32([2, 3], [1, -2, 0, 4, 5, NaN]);
+  const c = f32([3, 2], [0, -1, 1e30, 7, -0, 0.1]);
+  const labels = { a: "mb", b: "bn", out: "bnm", order: "" };
+  const b = createGraphBuilder();
+  const product = b.contract(b.input("a", "f32", [2, 3]), b.input("c", "f32", [3, 2]), labels);
+  const graph = b.finish("g", [{ name: "y", value: product }]);
+  expect(graph.nodes.some((node) => node.op.kind === "contract")).toBe(false);
+  const inputs = new Map([
+    ["a", a],
+    ["c", c],
+  ]);
+  const type = { dtype: "f32", shape: [3, 2, 2] } as const;
+  const expected = evaluateOperation({ kind: "contract", ...labels }, [a, c], type);
+  expect(evaluateGraph(graph, inputs, noHost).get("y")).toEqual(expected);
 });
 
 describe("movement", () => {
