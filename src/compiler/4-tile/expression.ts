@@ -7,13 +7,12 @@ import type { DType } from "../../numerics/dtype.js";
 import { isFloat } from "../../numerics/dtype.js";
 import type { LaneProgram } from "../../numerics/lane.js";
 import { type Lane, laneProgramBuilder, type LaneProgramBuilder } from "../../numerics/lanes.js";
-import { elementCount } from "../../numerics/tensor.js";
 import type { Affine } from "../../ir/tile.js";
 import type { Dim } from "../../ir/dim.js";
-import type { Node, Value } from "../../ir/graph.js";
+import type { IotaOperation, Node, Value } from "../../ir/graph.js";
 import { InternalError } from "../../support/diagnostic.js";
 import type { Tile } from "./kernel-writer.js";
-import type { Operand, Space } from "./space.js";
+import { laneNumber, type Operand, type Space } from "./space.js";
 
 export interface ExpressionSources {
   readonly space: Space;
@@ -71,13 +70,17 @@ function operandLane(state: State, operand: Operand): Lane {
   const { value } = operand;
   if (operand.inside)
     return roundedLane(state, valueLane(state, value), value, state.sources.computed.has(value));
-  if (value.data !== undefined && elementCount(value.data.shape) === 1)
-    return constantLane(state, value);
-  if (value.dims?.length === 1)
-    return dimLane(state, state.sources.affine(value.dims[0]!)) ?? state.builder.l.constI(0);
-  const producer = state.sources.producers.get(value);
-  if (producer?.op.kind === "iota") return iotaLane(state, operand, producer.op.axis);
-  return tileLane(state, state.sources.loaded(operand), value.dtype);
+  const { producers } = state.sources;
+  switch (laneNumber(operand, producers)) {
+    case "constant":
+      return constantLane(state, value);
+    case "dim":
+      return dimLane(state, state.sources.affine(value.dims![0]!)) ?? state.builder.l.constI(0);
+    case "iota":
+      return iotaLane(state, operand, (producers.get(value)!.op as IotaOperation).axis);
+    case undefined:
+      return tileLane(state, state.sources.loaded(operand), value.dtype);
+  }
 }
 
 function mapLane(state: State, value: Value): Lane {

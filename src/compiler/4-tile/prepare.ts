@@ -8,7 +8,7 @@ import type { Node, Value } from "../../ir/graph.js";
 import { elementCount } from "../../numerics/tensor.js";
 import type { Group } from "./groups.js";
 import { type Access, type AccessDim, axisStride, makeAccess, usesAxis } from "./kernel-writer.js";
-import type { Operand, Space, SpaceAxis } from "./space.js";
+import { laneNumber, type Operand, type Space, type SpaceAxis } from "./space.js";
 
 export interface PreparedGroup {
   readonly group: Group;
@@ -36,17 +36,7 @@ export function memoryOperands(
   const found: Operand[] = [];
   for (const node of nodes) {
     for (const operand of space.operands.get(node) ?? []) {
-      const { value } = operand;
-      if (operand.inside || value.dims?.length === 1 || producers.get(value)?.op.kind === "iota")
-        continue;
-      if (
-        node.op.kind !== "contract" &&
-        value.data !== undefined &&
-        elementCount(value.data.shape) === 1
-      ) {
-        continue;
-      }
-      found.push(operand);
+      if (!operand.inside && laneNumber(operand, producers) === undefined) found.push(operand);
     }
   }
   return found;

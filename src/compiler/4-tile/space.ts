@@ -8,6 +8,7 @@
  */
 import { type Dim, dimEquals, dimProduct } from "../../ir/dim.js";
 import type { ContractOperation, Node, ReduceOperation, Value } from "../../ir/graph.js";
+import { elementCount } from "../../numerics/tensor.js";
 import {
   type Axis,
   axisIndex,
@@ -37,6 +38,20 @@ export interface Operand {
   readonly value: Value;
   readonly inside: boolean;
   readonly map: IndexMap;
+}
+
+/**
+ * What an operand is that needs no memory: a number that the lane program knows at every point. Clipped, it has a
+ * fill as well and is read like anything else.
+ */
+export function laneNumber(
+  { value, map, inside }: Operand,
+  producers: ReadonlyMap<Value, Node>,
+): "constant" | "dim" | "iota" | undefined {
+  if (inside || map.fill !== undefined) return undefined;
+  if (value.data !== undefined && elementCount(value.data.shape) === 1) return "constant";
+  if (value.dims?.length === 1) return "dim";
+  return producers.get(value)?.op.kind === "iota" ? "iota" : undefined;
 }
 
 export interface GroupNodes {
@@ -159,6 +174,8 @@ function placeNode(state: State, node: Node): boolean {
   const operands: Operand[] = [];
   for (const [i, input] of node.inputs.entries()) {
     const operand = resolve(state, input, inputMaps[i]!);
+    // The tensor engine reads what is in memory, also where all its axes are 1.
+    if (operand.inside && node.op.kind === "contract") return false;
     if (
       operand.inside &&
       (operand.map.fill !== undefined || !setMap(state, operand.value, operand.map))

@@ -3,7 +3,7 @@
  * read, vec statements for the group's maps, and the store of the result. One state per kernel being written.
  */
 import { dimMin } from "../../ir/dim.js";
-import type { Node, Value } from "../../ir/graph.js";
+import type { IotaOperation, Node, Value } from "../../ir/graph.js";
 import type { Spanned, TileOperand } from "../../ir/kernel.js";
 import {
   constantAffine,
@@ -26,7 +26,7 @@ import {
 } from "./kernel-writer.js";
 import type { SplitChoice } from "./plan.js";
 import type { Leaf, PreparedGroup } from "./prepare.js";
-import type { Operand } from "./space.js";
+import { laneNumber, type Operand } from "./space.js";
 import { deviceType } from "./storage.js";
 
 export interface TileContext {
@@ -375,10 +375,10 @@ export function iotaAxes(
 ): Set<number> {
   const axes = new Set<number>();
   for (const operands of prepared.space.operands.values()) {
-    for (const { value, map } of operands) {
-      const producer = producers.get(value);
-      if (producer?.op.kind !== "iota") continue;
-      for (const t of map.expressions[producer.op.axis]!.terms) axes.add(t.axis);
+    for (const operand of operands) {
+      if (laneNumber(operand, producers) !== "iota") continue;
+      const { axis } = producers.get(operand.value)!.op as IotaOperation;
+      for (const t of operand.map.expressions[axis]!.terms) axes.add(t.axis);
     }
   }
   return axes;
