@@ -31,8 +31,6 @@ export interface Position {
   readonly extent: Affine;
   /** Largest extent. */
   readonly max: number;
-  /** Largest index + extent. */
-  readonly end: number;
 }
 
 /** A tile of a value in a slot: strides by iteration axis. */
@@ -78,7 +76,6 @@ export class KernelWriter {
       index: constantAffine(0),
       extent: this.affine(extent),
       max: dimMax(extent),
-      end: dimMax(extent),
     };
   }
 
@@ -121,7 +118,10 @@ export class KernelWriter {
     });
   }
 
-  /** Opens a loop over part of an axis and gives the position of its trips; `end` closes it. */
+  /**
+   * Opens a loop over part of an axis and gives the position of its trips; `end` closes it. It counts from 0, so
+   * that positions are sums over the loops and the verifier sees which loop moves what.
+   */
   begin(
     name: string,
     over: LoopHead["over"],
@@ -134,10 +134,10 @@ export class KernelWriter {
       id,
       name,
       over,
-      start: range.index,
-      total: [addAffine(range.index, range.extent)],
+      start: constantAffine(0),
+      total: [range.extent],
       minTotal,
-      maxTotal: Math.max(minTotal, range.end),
+      maxTotal: Math.max(minTotal, range.max),
       step,
     };
     const body: KernelNode[] = [];
@@ -150,10 +150,9 @@ export class KernelWriter {
     return {
       id,
       position: {
-        index: term("index"),
+        index: addAffine(range.index, term("index")),
         extent: term("extent"),
         max: Math.min(step, range.max),
-        end: range.end,
       },
     };
   }
