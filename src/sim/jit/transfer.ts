@@ -86,9 +86,23 @@ export function emitStore(site: Site, body: StoreBody<SlotSource>): void {
     program: storeProgram(source.dtype, memory.dtype, body.combine),
     inputs: body.combine === undefined ? [0] : [0, 1],
     outputs: [{ operand: 1, result: 0 }],
-    ordered: body.index === undefined ? !isInjective(axes, memoryStrides) : !isIndexFirst(body),
+    ordered: !isOrderFree(body, axes),
     rereads: body.combine !== undefined,
   });
+}
+
+/** Whether no two positions write the same element, but for those of different indices, which keep their order. */
+function isOrderFree(body: StoreBody<unknown>, axes: readonly ClippedAxis[]): boolean {
+  const others = [...axes.keys()].filter((axis) => axis !== body.index?.axis);
+  const strides = others.map((axis) => body.axes[axis]!.memoryStride);
+  if (
+    !isInjective(
+      others.map((axis) => axes[axis]!),
+      strides,
+    )
+  )
+    return false;
+  return body.index === undefined || isIndexFirst(body);
 }
 
 /** Whether the axes that an index depends on stand before all others: then it may be read outside their loops. */
