@@ -16,32 +16,24 @@ export function disasmCommand() {
       const wanted = options.kernel;
       const programs = executable.programs.flatMap((program, number) => {
         if (wanted !== undefined && wanted !== program.name && wanted !== `${number}`) return [];
-        return [{ number, name: program.name, text: disassemble(program) }];
+        const origins = originsOf(executable, number);
+        return [{ number, name: program.name, origins, text: disassemble(program, { origins }) }];
       });
       if (programs.length === 0 && wanted !== undefined) {
         fail("L0901", `the executable has no program "${wanted}"`, { place: { file: path } });
       }
-      const described = programs.map((p) => ({ ...p, launches: launchesOf(executable, p.number) }));
-      if (options.json) printJson(described);
-      for (const { number, text, launches } of options.json ? [] : described) {
-        print(`// program ${number}`);
-        for (const { origins } of launches) print(`// ${origins.join(", ")}`);
-        print(text);
+      if (options.json) printJson(programs);
+      for (const { number, text } of options.json ? [] : programs) {
+        print(`# program ${number}\n${text}`);
       }
     });
 }
 
-interface LaunchOrigins {
-  readonly step: number;
-  readonly plan: string;
-  /** `Conv "conv1"`, each once. */
-  readonly origins: readonly string[];
-}
-
-function launchesOf(executable: Executable, program: number): readonly LaunchOrigins[] {
-  return executable.steps.flatMap((step, i) => {
-    if (step.kind !== "launch" || step.program !== program) return [];
-    const names = step.origins.flat().map(({ operator, node }) => `${operator} "${node}"`);
-    return [{ step: i, plan: step.plan, origins: [...new Set(names)] }];
+/** Per role of a program: the ONNX nodes that its launches do this for, `Conv "conv1"`, each once. */
+function originsOf({ programs, steps }: Executable, number: number): readonly string[] {
+  const launches = steps.filter((step) => step.kind === "launch" && step.program === number);
+  return programs[number]!.roles.map((_, role) => {
+    const nodes = launches.flatMap((step) => (step.kind === "launch" ? step.origins[role]! : []));
+    return [...new Set(nodes.map(({ operator, node }) => `${operator} "${node}"`))].join(", ");
   });
 }

@@ -3,6 +3,7 @@
  * do the same. Launches are ordered; `wait` resolves when all have finished.
  */
 import type { Program } from "../isa/program.js";
+import { requireSafe } from "../isa/verify.js";
 import type { LaunchResult } from "../sim/engine.js";
 import {
   createDeviceMemory,
@@ -24,6 +25,7 @@ export interface DeviceRegion {
   write(offsetBytes: number, bytes: Uint8Array): void;
   /** A view, valid until the next call on the region. */
   read(offsetBytes: number, lengthBytes: number): Uint8Array;
+  /** Throws L0501 for a program that is not safe to run. */
   load(program: Program): LoadedProgram;
 }
 
@@ -42,6 +44,7 @@ export function createSimulatedDevice(engine: Engine): Device {
         write: (offset, bytes) => deviceBytes(memory).set(bytes, offset),
         read: (offset, length) => deviceBytes(memory).subarray(offset, offset + length),
         load: (program) => {
+          requireSafe(program);
           const prepared: PreparedProgram = engine.prepare(program);
           return {
             launch: (offsets, scalars) =>

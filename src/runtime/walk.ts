@@ -10,6 +10,7 @@ import type {
   Port,
   Step,
 } from "../isa/executable.js";
+import { verifyLaunch } from "../isa/verify.js";
 import { evaluateDim } from "../ir/dim.js";
 import { bindShapes } from "../ir/bindings.js";
 import { evaluateDims } from "../ir/evaluate.js";
@@ -39,7 +40,28 @@ export function loadExecutable(executable: Executable, device: Device): LoadedEx
     region.write(buffer.offsetBytes, executable.constants.subarray(at, at + length));
   }
   const programs = executable.programs.map((program) => region.load(program));
+  for (const step of executable.steps)
+    if (step.kind === "launch") requireSafeLaunch(executable, step);
   return { executable, run: (inputs) => runOnce({ executable, region, programs }, inputs) };
+}
+
+/** Where a launch's bindings lie is fixed when the executable is made, so it is checked once. */
+function requireSafeLaunch(executable: Executable, step: LaunchStep): void {
+  const program = executable.programs[step.program]!;
+  const [problem] = verifyLaunch(program, {
+    bindings: bindingOffsets(executable, step).map((offsetBytes) => ({ offsetBytes })),
+    memoryBytes: executable.memoryBytes,
+    scalars: step.scalars.length,
+  });
+  if (problem === undefined) return;
+  fail("L0501", `a launch of program "${program.name}" is not safe: ${problem.reason}`);
+}
+
+function bindingOffsets(executable: Executable, step: LaunchStep): number[] {
+  return step.bindings.map(({ buffer, offset }) => {
+    const { offsetBytes, dtype } = executable.buffers[buffer]!;
+    return offsetBytes + byteLength(dtype, offset);
+  });
 }
 
 interface Loaded {
@@ -159,10 +181,7 @@ function knownValue(
 
 function launch(run: Run, step: LaunchStep): void {
   const program = run.executable.programs[step.program]!;
-  const offsets = step.bindings.map(({ buffer, offset }) => {
-    const { offsetBytes, dtype } = run.executable.buffers[buffer]!;
-    return offsetBytes + byteLength(dtype, offset);
-  });
+  const offsets = bindingOffsets(run.executable, step);
   const scalars = Int32Array.from(step.scalars, (dim) => evaluateDim(dim, run.bindings));
   const { faults } = run.programs[step.program]!.launch(offsets, scalars);
   const [fault] = faults;

@@ -2,7 +2,7 @@
  * Compiled programs on disk, one ELF file each, named by the hash of everything they depend on: the model, the
  * machine, precision, dims, and the code of the compiler itself. A damaged file is reported and made again.
  */
-import { readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -42,7 +42,7 @@ export function createDiskStore({ folder, modelBytes, warn }: DiskStoreOptions):
   return {
     get(key) {
       const path = pathOf(key);
-      if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+      if (!existsSync(path)) return undefined;
       try {
         const executable = readElf(readFileBytes(path));
         touch(path);

@@ -1,0 +1,205 @@
+/** Every command as a user calls it: what it prints, its exit code, and what it says of mistakes. */
+import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { runCommandLine } from "../../src/cli/command-line.js";
+import { stageNames } from "../../src/compiler/pipeline.js";
+import { readElf } from "../../src/isa/elf.js";
+import { encodeNpy } from "../../src/runtime/npy.js";
+import { tensorToProto } from "../../src/onnx/tensor.js";
+import { tensorSchema } from "../../src/onnx/schema.js";
+import { encodeMessage } from "../../src/onnx/wire.js";
+import { f32, node, onnxFile } from "../support/onnx-builder.js";
+
+let folder = "";
+const at = (name: string) => join(folder, name);
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "lightloom-"));
+  process.env["LIGHTLOOM_CACHE"] = at("cache");
+  const model = onnxFile({
+    inputs: { x: "f32[N, 3]" },
+    nodes: [node("Mul", ["x", "x"], ["y"], {}, "square")],
+    outputs: { y: "f32[N, 3]" },
+  });
+  writeFileSync(at("model.onnx"), model);
+  writeFileSync(at("x.npy"), encodeNpy(f32([2, 3], [1, 2, 3, 4, 5, 6])));
+  const set = at("case/test_data_set_0");
+  mkdirSync(set, { recursive: true });
+  writeFileSync(at("case/model.onnx"), model);
+  const pb = (values: readonly number[]) =>
+    encodeMessage(tensorSchema, tensorToProto(f32([1, 3], values)));
+  writeFileSync(join(set, "input_0.pb"), pb([1, 2, 3]));
+  writeFileSync(join(set, "output_0.pb"), pb([1, 4, 9]));
+  const wrong = at("wrong/test_data_set_0");
+  mkdirSync(wrong, { recursive: true });
+  writeFileSync(at("wrong/model.onnx"), model);
+  writeFileSync(join(wrong, "input_0.pb"), pb([1, 2, 3]));
+  writeFileSync(join(wrong, "output_0.pb"), pb([1, 4, 8]));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+  process.exitCode = 0;
+});
+
+interface Called {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function call(...argv: string[]): Promise<Called> {
+  let [out, err] = ["", ""];
+  const stdout = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  const stderr = vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+  try {
+    const code = await runCommandLine(argv);
+    return { code, out, err };
+  } finally {
+    stdout.mockRestore();
+    stderr.mockRestore();
+  }
+}
+
+describe("run", () => {
+  test("shows the outputs", async () => {
+    const { code, out } = await call(
+      "run",
+      at("model.onnx"),
+      "-m",
+      "mini",
+      "-i",
+      `x=${at("x.npy")}`,
+    );
+    expect(code).toBe(0);
+    expect(out).toMatch(/y +float32 +\[2, 3\] +1 +36 +largest at 2 2/);
+    expect(out).toMatch("ran on the accelerator of mini");
+  });
+
+  test("makes inputs up and says so", async () => {
+    const { code, err, out } = await call("run", at("model.onnx"), "-d", "N=4", "--json");
+    expect(code).toBe(0);
+    expect(err).toMatch('input "x" is made up: f32 [4, 3]');
+    expect(JSON.parse(out)).toMatchObject({
+      ranOn: "accelerator",
+      outputs: [{ name: "y", type: "float32", shape: [4, 3] }],
+    });
+  });
+
+  test("keeps the program", async () => {
+    const args = ["run", at("model.onnx"), "-m", "mini", "-d", "N=9"];
+    expect((await call(...args)).out).toMatch("compiled in");
+    expect((await call(...args)).out).toMatch("loaded from the cache in");
+    expect((await call(...args, "--no-cache")).out).toMatch("compiled in");
+  });
+});
+
+describe("test", () => {
+  test("passes and fails", async () => {
+    const { code, out } = await call("test", at("case"), at("wrong"), "-m", "mini", "--json");
+    expect(code).toBe(1);
+    const { totals, records } = JSON.parse(out);
+    expect(totals).toMatchObject({ pass: 1, fail: 1, error: 0, accelerator: 2 });
+    expect(records).toMatchObject([
+      { name: "case/test_data_set_0", verdict: "pass", worstRelativeError: 0 },
+      { name: "wrong/test_data_set_0", verdict: "fail", worstRelativeError: 1 / 8 },
+    ]);
+  });
+
+  test("as a table", async () => {
+    const { code, out } = await call("test", folder, "-f", "^case", "-m", "mini");
+    expect(code).toBe(0);
+    expect(out).toMatch(/case\/test_data_set_0 +pass +accelerator +0.0e\+0/);
+    expect(out).toMatch("1 pass, 0 fail, 0 refused, 0 error; ran on the accelerator 1");
+  });
+
+  test("a case that throws is a record", async () => {
+    const set = at("broken/test_data_set_0");
+    mkdirSync(set, { recursive: true });
+    writeFileSync(at("broken/model.onnx"), "no model");
+    writeFileSync(join(set, "input_0.pb"), "");
+    const { code, out } = await call("test", at("broken"), "--json");
+    expect(code).toBe(1);
+    expect(JSON.parse(out).records).toMatchObject([
+      { verdict: "error", reason: expect.stringContaining("L0102") },
+    ]);
+  });
+
+  test("tolerance", async () => {
+    expect((await call("test", at("wrong"), "--tolerance", "0.2", "-m", "mini")).code).toBe(0);
+    expect((await call("test", at("wrong"), "--tolerance", "x")).code).toBe(2);
+  });
+});
+
+describe("compile, disasm, asm", () => {
+  test("writes an executable that reads back", async () => {
+    const file = at("model.elf");
+    const { code, out } = await call("compile", at("model.onnx"), "-d", "N=1..64", "-o", file);
+    expect(code).toBe(0);
+    expect(out).toMatch(/open dims +N=1..64/);
+    expect(readElf(readFileSync(file)).programs).toHaveLength(1);
+    const text = (await call("disasm", file)).out;
+    expect(text).toMatch('Mul "square"');
+    const source = at("square.s");
+    writeFileSync(source, text);
+    const ran = await call("asm", source, "--run", "--scalars", "6", "--engine", "reference");
+    expect(ran.out).toMatch("0 1 4 9 16 25");
+    expect(ran.code).toBe(0);
+  });
+
+  test("prints, stops and dumps", async () => {
+    const graph = await call("compile", at("model.onnx"), "-d", "N=1", "--stop-after", "import");
+    expect(graph.out).toMatch("input %x: f32[1, 3]");
+    const dumps = at("dumps");
+    await call("compile", at("model.onnx"), "-d", "N=1", "--dump-dir", dumps, "--time-passes");
+    expect(readdirSync(dumps)).toHaveLength(stageNames.length);
+    const bad = await call("compile", at("model.onnx"), "--print-after", "emti");
+    expect(bad.code).toBe(2);
+    expect(bad.err).toMatch('Did you mean "emit"?');
+  });
+
+  test("an open dim without a value is explained", async () => {
+    const { code, err } = await call("compile", at("model.onnx"));
+    expect(code).toBe(1);
+    expect(err).toMatch("hint: bind with --dim N=1, or give a range: --dim N=1..64");
+  });
+});
+
+describe("lists", () => {
+  test.each(["machines", "ops", "passes"])("%s", async (name) => {
+    const table = await call(name);
+    expect(table.code).toBe(0);
+    const json = JSON.parse((await call(name, "--json")).out) as unknown[];
+    expect(table.out.trimEnd().split("\n")).toHaveLength(json.length + 1);
+  });
+});
+
+describe("mistakes", () => {
+  test("of usage give 2", async () => {
+    expect((await call("nothing")).code).toBe(2);
+    expect((await call("run", "--nothing")).code).toBe(2);
+    expect((await call("run", at("missing.onnx"))).code).toBe(2);
+    expect((await call("run", at("model.onnx"), "-m", "pf2")).code).toBe(2);
+    expect((await call("run", at("model.onnx"), "-d", "N")).code).toBe(2);
+    expect((await call("run", at("model.onnx"), "-i", "z=z.npy")).err).toMatch("L0601");
+  });
+
+  test("of the work give 1, without a stack", async () => {
+    const { code, err } = await call("run", at("x.npy"));
+    expect(code).toBe(1);
+    expect(err).toMatch(/^L0102: /);
+    expect(err).not.toMatch(/\n\s+at /);
+  });
+
+  test("help is no mistake", async () => {
+    expect((await call("--help")).code).toBe(0);
+    expect((await call("test", "--help")).out).toMatch("--tolerance");
+  });
+});
