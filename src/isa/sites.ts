@@ -1,5 +1,5 @@
 /** A program walked: every instruction with the loops around it, and the slots and memory that it touches. */
-import type { Affine, Count, LoopHead, MemoryOperand, TransferAxis } from "../ir/tile.js";
+import type { Affine, Count, LoopHead, MemoryOperand, TransferAxis, VecAxis } from "../ir/tile.js";
 import { type Bounds, boundsWithin, type WalkAxis } from "./bounds.js";
 import {
   always,
@@ -107,7 +107,8 @@ export function slotAccesses({ body }: Instruction): readonly SlotAccess[] {
           kind: "write",
           what: "accumulator",
           slot: body.dest,
-          axes: along("strideC"),
+          // The cells are there however few products go into them.
+          axes: along("strideC").filter((_, i) => body.axes[i]!.role !== "k"),
           begins: body.clear,
         },
       ];
@@ -119,7 +120,10 @@ export function slotAccesses({ body }: Instruction): readonly SlotAccess[] {
           kind: "write" as const,
           what: `output ${i}`,
           slot: dest,
-          axes: [...walk(body.axes, strides), ...partials(reduce?.partialStride)],
+          axes:
+            reduce === undefined
+              ? walk(body.axes, strides)
+              : [...parallelWalk(body.axes, strides), ...partials(reduce.partialStride)],
           begins: reduce === undefined ? always : reduce.init,
         })),
         ...body.carries.flatMap(({ state }, i) =>
@@ -130,7 +134,7 @@ export function slotAccesses({ body }: Instruction): readonly SlotAccess[] {
                   kind: "write" as const,
                   what: `carry ${i}`,
                   slot: state.dest,
-                  axes: walk(body.axes, state.strides),
+                  axes: parallelWalk(body.axes, state.strides),
                   begins: state.init,
                 },
               ],
@@ -148,6 +152,11 @@ interface Strided {
 
 function walk(axes: readonly { readonly count: Count }[], strides: readonly number[]): WalkAxis[] {
   return axes.map(({ count }, i) => ({ count, stride: strides[i] ?? 0 }));
+}
+
+/** Of what is written once per parallel position, even if there is nothing to reduce or scan. */
+function parallelWalk(axes: readonly VecAxis[], strides: readonly number[]): WalkAxis[] {
+  return walk(axes, strides).filter((_, i) => axes[i]!.kind === "parallel");
 }
 
 function strided(

@@ -28,7 +28,7 @@ describe("the structural verifier of queues", () => {
   it.each([0, 1])("accepts nothing that goes wrong in plain order (part %i)", (part) => {
     let accepted = 0;
     let rejected = 0;
-    for (let seed = part * 3000; seed < (part + 1) * 3000; seed++) {
+    for (let seed = part * 1200; seed < (part + 1) * 1200; seed++) {
       const { program } = randomQueues(seed);
       if (!isAccepted(program)) {
         rejected++;
@@ -42,7 +42,7 @@ describe("the structural verifier of queues", () => {
         );
       }
     }
-    expect(accepted).toBeGreaterThan(600);
-    expect(rejected).toBeGreaterThan(600);
+    expect(accepted).toBeGreaterThan(200);
+    expect(rejected).toBeGreaterThan(200);
   });
 });
