@@ -7,7 +7,6 @@ import { ModuleBuilder } from "./module.js";
 import { emitNest } from "./nest.js";
 import { nestParams, type NestSpec } from "./nest-spec.js";
 import { stableText } from "./stable-text.js";
-import { laneFunctionsOf } from "./lane-functions.js";
 
 export interface Kernel {
   /** Equal keys, equal kernels. */
@@ -23,7 +22,7 @@ export function nestKernel(spec: NestSpec): Kernel {
     params: nestParams(spec).length,
     encode() {
       const module = new ModuleBuilder();
-      emitNest(module, laneFunctionsOf(module), spec, "k");
+      emitNest(module, spec, "k");
       return module.encode();
     },
   };

@@ -3,7 +3,6 @@
  * the rest: the chunk loop runs first over chunks of four lanes, then, with other increments, over the up to three
  * positions left, in which only lane 0 counts. Reads may then touch memory up to 16 bytes past an operand.
  */
-import type { LaneFunctions } from "./lane-functions.js";
 import { emitLanes, type LaneValue } from "./lane-code.js";
 import { emitRead, emitWrite, type LanePlace } from "./lane-access.js";
 import { elementBytes, emitDecode } from "./lane-format.js";
@@ -12,15 +11,10 @@ import type { ModuleBuilder } from "./module.js";
 import { type Accumulator, accumulatorOf, type LaneMode } from "./nest-reduce.js";
 import { nestParams, type NestParam, type NestSpec } from "./nest-spec.js";
 
-export function emitNest(
-  module: ModuleBuilder,
-  functions: LaneFunctions,
-  spec: NestSpec,
-  exported: string,
-): Callee {
+export function emitNest(module: ModuleBuilder, spec: NestSpec, exported: string): Callee {
   const params = nestParams(spec);
   const signature = { params: params.map(() => "i32" as const), results: [], exported };
-  return module.add(signature, (f) => emitBody(f, functions, spec, params));
+  return module.add(signature, (f) => emitBody(f, spec, params));
 }
 
 /** Where each operand stands: an address, or the number of an element if packed. */
@@ -28,7 +22,6 @@ type Cursors = readonly Local<"i32">[];
 
 interface NestCode {
   readonly f: FunctionBuilder;
-  readonly functions: LaneFunctions;
   readonly spec: NestSpec;
   readonly param: (wanted: NestParam) => Local<"i32">;
   /** 1 while all four lanes count; absent where only lane 0 ever does. */
@@ -45,12 +38,7 @@ interface NestCode {
   hit: Local<"v128"> | undefined;
 }
 
-function emitBody(
-  f: FunctionBuilder,
-  functions: LaneFunctions,
-  spec: NestSpec,
-  params: readonly NestParam[],
-): void {
+function emitBody(f: FunctionBuilder, spec: NestSpec, params: readonly NestParam[]): void {
   const keys = params.map((param) => JSON.stringify(param));
   const param = (wanted: NestParam): Local<"i32"> =>
     f.param("i32", keys.indexOf(JSON.stringify(wanted)));
@@ -58,7 +46,6 @@ function emitBody(
   const mode = laneMode(spec);
   const code: NestCode = {
     f,
-    functions,
     spec,
     param,
     full,
@@ -315,7 +302,6 @@ function emitPosition(code: NestCode, cursors: Cursors): void {
     index: (axis) => emitIndex(code, axis),
     scalar: (id) => f.op("i32x4.splat", f.get(code.param({ kind: "scalar", id }))),
     carry: (register) => f.keep("v128", f.get(code.carries[register]!)),
-    callee: (name) => code.functions.callee(name),
   });
   applyMiss(code, results);
   spec.outputs.forEach((output, number) => {
