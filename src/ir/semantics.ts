@@ -5,7 +5,6 @@
  */
 import type { DeviceDType } from "../numerics/dtype.js";
 import { isFloat } from "../numerics/dtype.js";
-import { InternalError } from "../support/diagnostic.js";
 import { undefinedBehaviour } from "./cells.js";
 import type { Affine, Count, LoopHead } from "./tile.js";
 
@@ -112,8 +111,4 @@ export function transferValue(value: number, from: DeviceDType, to: DeviceDType)
 function floatToInt(value: number): number {
   if (value !== value) return 0;
   return Math.trunc(Math.min(Math.max(value, -(2 ** 31)), 2 ** 31 - 1));
-}
-
-export function requireInternal(condition: boolean, sentence: string): asserts condition {
-  if (!condition) throw new InternalError(sentence);
 }

@@ -19,12 +19,12 @@ import {
   fanTask,
   laggingTask,
   panelTask,
-  pushTask,
   stateTask,
   tokenTask,
 } from "./random-program/flow-tasks.js";
 import { spatialLoops, temporalLoop } from "./random-program/loops.js";
 import { mmaTask } from "./random-program/mma-task.js";
+import { pushTask } from "./random-program/push-tasks.js";
 import { createRandom } from "./random-program/random.js";
 import { withStages } from "./random-program/stages.js";
 import { addTile, destOf, randomLayout, sourceOf, type Axis } from "./random-program/tiles.js";
