@@ -4,6 +4,7 @@
  * compiler, so it may be slow but must be small.
  */
 import type { Instruction, Program } from "../../isa/program.js";
+import { aliasedQueues } from "./alias.js";
 import type { Callee } from "./function.js";
 import * as ints from "./ints.js";
 import type { Kernel } from "./kernels.js";
@@ -29,6 +30,7 @@ export function encodeControl(program: Program): ControlCode {
     members: byMembers ? 1 : program.grid.rows * program.grid.columns,
     instructions: numbers.size,
     workBytes: mmaWorkBytes(program),
+    maps: byMembers ? aliasedQueues(program) : new Map(),
   });
   const module = new ModuleBuilder();
   const kernels = new Map<string, Kernel>();

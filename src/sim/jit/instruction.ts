@@ -1,14 +1,14 @@
 /** The work of one instruction, without its queue traffic. */
 import type { Instruction } from "../../isa/program.js";
 import { emitMma } from "./mma.js";
-import { placeOf, type Site } from "./site.js";
+import type { Site } from "./site.js";
 import { emitLoad, emitStore } from "./transfer.js";
 import { emitVec } from "./vec.js";
 
 export function emitInstruction(site: Site, { body }: Instruction): void {
   switch (body.op) {
     case "load":
-      return emitLoad(site, body, placeOf(site, body.dest));
+      return emitLoad(site, body);
     case "store":
       return emitStore(site, body);
     case "mma":

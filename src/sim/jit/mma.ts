@@ -17,7 +17,7 @@ import { elementBytes } from "./lane-format.js";
 import { encodeFloatMma, floatWorkBytes, mmaMode } from "./mma-float.js";
 import { encodeIntMma, intMmaKey, intMmaParams, intWorkBytes } from "./mma-int.js";
 import { type MmaParam, mmaParams, type ZeroParam, zeroParams } from "./mma-params.js";
-import { placeOf, scratchAt, type Site, type SlotPlace } from "./site.js";
+import { placeOf, scratchAt, type Site, type SlotPlace, strideIn } from "./site.js";
 
 type Mma = MmaBody<SlotSource, SlotDest, Condition>;
 
@@ -130,8 +130,8 @@ function commonArguments(site: Site, body: Mma, { a, b, c }: Places): Record<Mma
       const axis = axes[i - missing];
       args[name] = axis === undefined ? ints.one : emitCount(f, axis.count, environment);
       const suffix = name.toUpperCase();
-      args[`a${suffix}`] = ints.constant((axis?.strideA ?? 0) * elementBytes[a.dtype]);
-      args[`b${suffix}`] = ints.constant((axis?.strideB ?? 0) * elementBytes[b.dtype]);
+      args[`a${suffix}`] = ints.constant(strideIn(a, axis?.strideA ?? 0) * elementBytes[a.dtype]);
+      args[`b${suffix}`] = ints.constant(strideIn(b, axis?.strideB ?? 0) * elementBytes[b.dtype]);
       args[`c${suffix}`] = ints.constant((axis?.strideC ?? 0) * elementBytes[c.dtype]);
     });
   }
@@ -154,7 +154,8 @@ function zeroArguments(
 ): Int[] {
   const strideOf = (axis: MmaAxis | undefined): Int => {
     if (axis === undefined || strides === undefined || place === undefined) return ints.zero;
-    return ints.constant(strides[body.axes.indexOf(axis)]! * elementBytes[place.dtype]);
+    const stride = strideIn(place, strides[body.axes.indexOf(axis)]!);
+    return ints.constant(stride * elementBytes[place.dtype]);
   };
   const places = (of: MmaAxis["role"], count: number): Int[] => {
     const axes = axesOf(body, of);

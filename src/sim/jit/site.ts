@@ -1,6 +1,7 @@
 /** What the code of one instruction is made from, on the member for which it is made. */
 import type { Program, SlotDest, SlotSource } from "../../isa/program.js";
 import type { DeviceDType } from "../../numerics/dtype.js";
+import { type SlotMap, translateOffset, translateStride } from "./alias.js";
 import type { Environment } from "./environment.js";
 import { emitAffine } from "./environment.js";
 import type { FunctionBuilder } from "./function.js";
@@ -31,15 +32,29 @@ export interface SlotPlace {
   readonly dtype: DeviceDType;
   readonly rounding?: Rounding;
   readonly address: Int;
+  /** Present where the slot is bound to memory. */
+  readonly map?: SlotMap;
 }
 
 export function placeOf(site: Site, operand: SlotSource | SlotDest): SlotPlace {
   const { f, environment } = site;
   const queue = site.program.queues[operand.queue]!;
+  const { map } = site.layout.queues[operand.queue]!;
   const dtype = storageType(queue);
-  const offset = ints.scale(f, emitAffine(f, operand.offset, environment), elementBytes[dtype]);
-  const address = ints.add(f, site.slot(operand), offset);
-  return { queue: operand.queue, dtype, address, ...roundingOf(queue) };
+  const elements = map === undefined ? operand.offset : translateOffset(map, operand.offset);
+  const offset = ints.scale(f, emitAffine(f, elements, environment), elementBytes[dtype]);
+  const slot = site.slot(operand);
+  if (map === undefined) {
+    const address = ints.add(f, slot, offset);
+    return { queue: operand.queue, dtype, address, ...roundingOf(queue) };
+  }
+  const start = ints.ofLocal(f.keep("i32", f.load("i32.load", ints.push(f, slot))));
+  return { queue: operand.queue, dtype, address: ints.add(f, start, offset), map };
+}
+
+/** The distance in elements that a stride in the slot comes to. */
+export function strideIn({ map }: SlotPlace, stride: number): number {
+  return map === undefined ? stride : translateStride(map, stride);
 }
 
 /** Address of a place in the scratch area. */

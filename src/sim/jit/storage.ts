@@ -5,6 +5,7 @@
  */
 import { type DeviceDType, isFloat } from "../../numerics/dtype.js";
 import type { Program, Queue } from "../../isa/program.js";
+import type { SlotMap } from "./alias.js";
 import { elementBytes, type Rounding } from "./lane-format.js";
 import { nestScratchBytes } from "./nest-spec.js";
 
@@ -36,6 +37,8 @@ export interface QueueLayout {
   readonly openBytes: number;
   /** Number of its first cursor: the tail; the consumers' heads follow. */
   readonly cursor: number;
+  /** Present where slots are bound to memory: a slot is the address of element 0, and walks are translated. */
+  readonly map?: SlotMap;
 }
 
 export interface LayoutOptions {
@@ -43,6 +46,7 @@ export interface LayoutOptions {
   readonly members: number;
   readonly instructions: number;
   readonly workBytes: number;
+  readonly maps: ReadonlyMap<number, SlotMap>;
 }
 
 /** What is read past the end of an operand stays inside its slot. */
@@ -51,14 +55,16 @@ const padBytes = 64;
 export function layoutOf(program: Program, options: LayoutOptions): Layout {
   let slotsBytes = 0;
   let cursor = 0;
-  const queues = program.queues.map((queue): QueueLayout => {
-    const plane = align(queue.elements * elementBytes[storageType(queue)] + padBytes);
+  const queues = program.queues.map((queue, number): QueueLayout => {
+    const map = options.maps.get(number);
+    const bytes = queue.elements * elementBytes[storageType(queue)] + padBytes;
+    const plane = map === undefined ? align(bytes) : 4;
     const hasOpen = queue.space === "accumulator" && queue.dtype !== "i32";
     const pitchBytes = hasOpen ? 2 * plane : plane;
     const layout = { offset: slotsBytes, pitchBytes, openBytes: plane, cursor };
-    if (queue.elements > 0) slotsBytes += pitchBytes * queue.depth;
+    if (queue.elements > 0) slotsBytes += align(pitchBytes * queue.depth);
     cursor += 1 + queue.consumers.length;
-    return layout;
+    return map === undefined ? layout : { ...layout, map };
   });
   const largest = Math.max(0, ...queues.map((queue) => queue.pitchBytes));
   const faultsOffset = 0;

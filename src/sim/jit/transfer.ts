@@ -20,15 +20,21 @@ import type { Int } from "./ints.js";
 import { elementBytes, type Rounding } from "./lane-format.js";
 import type { Walk, WalkGather, WalkOperand } from "./nest-plan.js";
 import { emitWalk } from "./run-nest.js";
-import { placeOf, scratchAt, type Site, type SlotPlace } from "./site.js";
+import { placeOf, scratchAt, type Site, type SlotPlace, strideIn } from "./site.js";
 import { fillProgram, loadProgram, storeProgram } from "./transfer-lanes.js";
 
-export function emitLoad(site: Site, body: LoadBody<SlotSource, SlotDest>, dest: SlotPlace): void {
+export function emitLoad(site: Site, body: LoadBody<SlotSource, SlotDest>): void {
   const memory = memoryOperand(
     site,
     body.memory,
     body.axes.map((axis) => axis.memoryStride),
   );
+  if (site.layout.queues[body.dest.queue]!.map !== undefined) {
+    const { f } = site;
+    f.store("i32.store", ints.push(f, site.slot(body.dest)), ints.push(f, memory.address));
+    return;
+  }
+  const dest = placeOf(site, body.dest);
   const { dequantize } = body;
   const sources = [memory];
   if (dequantize !== undefined) {
@@ -73,7 +79,7 @@ export function emitLoad(site: Site, body: LoadBody<SlotSource, SlotDest>, dest:
 
 export function emitStore(site: Site, body: StoreBody<SlotSource>): void {
   const source = placeOf(site, body.source);
-  const slotStrides = body.axes.map((axis) => axis.slotStride);
+  const slotStrides = body.axes.map((axis) => strideIn(source, axis.slotStride));
   const memoryStrides = body.axes.map((axis) => axis.memoryStride);
   const memory = memoryOperand(site, body.memory, memoryStrides);
   const slot = slotOperand(source, slotStrides, undefined);
@@ -155,7 +161,9 @@ function slotOperand(
 }
 
 function indexOperand(site: Site, index: IndexOperand<SlotSource>): WalkOperand {
-  return slotOperand(placeOf(site, index.source), index.strides, undefined);
+  const place = placeOf(site, index.source);
+  const strides = index.strides.map((stride) => strideIn(place, stride));
+  return slotOperand(place, strides, undefined);
 }
 
 function gatherOf(

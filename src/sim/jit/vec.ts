@@ -5,7 +5,7 @@ import { isInjective } from "./boxes.js";
 import { emitAffine, emitCondition, emitCount } from "./environment.js";
 import type { WalkAxis, WalkCarry, WalkOperand, WalkOutput } from "./nest-plan.js";
 import { emitWalk } from "./run-nest.js";
-import { placeOf, scratchAt, type Site } from "./site.js";
+import { placeOf, scratchAt, type Site, strideIn } from "./site.js";
 
 type Vec = VecBody<SlotSource, SlotDest, Condition>;
 
@@ -13,8 +13,15 @@ export function emitVec(site: Site, body: Vec): void {
   const { f, environment } = site;
   const operands: WalkOperand[] = [];
   const operandOf = (slot: SlotSource | SlotDest, strides: readonly number[]): number => {
-    const { queue: _, ...place } = placeOf(site, slot);
-    return operands.push({ ...place, packed: false, boolForm: "mask", strides }) - 1;
+    const place = placeOf(site, slot);
+    const { dtype, rounding, address } = place;
+    return (
+      operands.push({
+        ...{ dtype, address, packed: false, boolForm: "mask" },
+        ...(rounding === undefined ? {} : { rounding }),
+        strides: strides.map((stride) => strideIn(place, stride)),
+      }) - 1
+    );
   };
   const inputs = body.inputs.map((input) => operandOf(input.source, input.strides));
   const outputs = body.outputs.map((output, result): WalkOutput => {
