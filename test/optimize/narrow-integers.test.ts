@@ -86,13 +86,13 @@ describe("narrow-integers", () => {
     const b = createGraphBuilder();
     const ids = b.input("ids", "i64", [4]);
     const table = b.input("table", "f32", [100, 8]);
-    const square = b.map("i64", [ids], (l, x) => l.mulI(x!, x!));
-    const graph = b.finish("g", [{ name: "rows", value: b.gather(table, square, 0) }]);
+    const cube = b.map("i64", [ids], (l, x) => l.mulI(x!, l.mulI(x!, x!)));
+    const graph = b.finish("g", [{ name: "rows", value: b.gather(table, cube, 0) }]);
     expect(printGraph(narrowIntegers(graph))).toMatchInlineSnapshot(`
       "graph "g"
       input %ids: i64[4]
       input %table: f32[100, 8]
-      %v0: i64[4] = map(%ids) program={ r0 = input.i32 0; r1 = mulI r0 r0; return r1 }
+      %v0: i64[4] = map(%ids) program={ r0 = input.i32 0; r1 = mulI r0 r0; r2 = mulI r0 r1; return r2 }
       %v0.i32: i32[4] = map(%v0) program={ r0 = input.i32 0; r1 = constI -2147483648; r2 = maxI r0 r1; r3 = constI 2147483647; r4 = minI r2 r3; return r4 }
       %v1: f32[4, 8] = gather(%table, %v0.i32) axis=0
       output "rows" = %v1
@@ -144,8 +144,8 @@ describe("narrow-integers", () => {
   test("an input that only wide operations read is not narrowed, nor trusted to be small", () => {
     const b = createGraphBuilder();
     const x = b.input("x", "i64", [4]);
-    const square = b.map("i64", [x], (l, p) => l.mulI(p!, p!));
-    const high = b.map("i64", [square], (l, p) => l.shrS(p!, l.constI(31)));
+    const cube = b.map("i64", [x], (l, p) => l.mulI(p!, l.mulI(p!, p!)));
+    const high = b.map("i64", [cube], (l, p) => l.shrS(p!, l.constI(31)));
     const graph = b.finish("g", [{ name: "f", value: b.cast(high, "f32") }]);
     expect(narrowIntegers(graph)).toBe(graph);
   });

@@ -26,9 +26,9 @@ import {
 
 /**
  * Largest magnitudes to assume of an input, the first as long as it proves as much as the others. Sums over long axes
- * need a smaller one; below the last, numbers of a vocabulary would exceed it.
+ * and products of inputs (ids times a mask) need smaller ones; an input that exceeds its limit is run on the host.
  */
-const inputLimits = [2 ** 30, 2 ** 24, 2 ** 20, 2 ** 16] as const;
+const inputLimits = [2 ** 30, 2 ** 24, 2 ** 20, 2 ** 16, 2 ** 15] as const;
 
 const wideTypes: ReadonlySet<DType> = new Set(["i64", "u64", "u32", "i16", "u16"]);
 

@@ -3,7 +3,7 @@
  * operation has a kernel; the rest runs on the host, with the reason. Host nodes in a row become one region, an
  * external function that the runtime evaluates between launches.
  */
-import { deviceDTypes } from "../../numerics/dtype.js";
+import { deviceDTypes, dtypes } from "../../numerics/dtype.js";
 import type { Graph, Node, Origin, Value } from "../../ir/graph.js";
 
 export interface PartitionedGraph {
@@ -40,6 +40,10 @@ export function whyHost(node: Node): string | undefined {
     if (!deviceDTypes.some((dtype) => dtype === value.dtype) && !isScalar) {
       return `the device has no ${value.dtype} ("${value.name}")`;
     }
+  }
+  const packed = node.outputs.find(({ dtype }) => dtypes[dtype].bits < 8);
+  if (packed !== undefined) {
+    return `the device reads ${packed.dtype} but stores none ("${packed.name}"): two elements share a byte`;
   }
   if (
     (op.kind === "gather" || op.kind === "scatter") &&

@@ -538,7 +538,8 @@ function concatParts(
   for (const node of graph.nodes.toReversed()) {
     if (node.op.kind !== "concat" || isEmpty(node.outputs[0]!)) continue;
     const [first] = node.inputs;
-    if (first !== undefined && isState(first, graph, uses, outputs)) parts.set(first, node);
+    const isOnce = node.inputs.indexOf(first!) === node.inputs.lastIndexOf(first!);
+    if (isOnce && isState(first!, graph, uses, outputs)) parts.set(first!, node);
     for (const input of node.inputs) {
       const group = groupOf.get(input);
       if (group === undefined || outputs.has(input) || isEmpty(input)) continue;
