@@ -1,6 +1,6 @@
 /** `lightloom bench`: wall time of compiling and simulating a model, against ONNX Runtime where it is installed. */
 import { createSimulatedDevice } from "../runtime/device.js";
-import { createModelRunner } from "../runtime/model-runner.js";
+import { bindingsFor, createModelRunner } from "../runtime/model-runner.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import { fail } from "../support/diagnostic.js";
@@ -15,6 +15,7 @@ import {
   machineOption,
   precisionOption,
 } from "./options.js";
+import { summarizeTiming } from "./show-timing.js";
 import { createProgress, printJson, printTable } from "./output.js";
 
 export function benchCommand() {
@@ -57,8 +58,12 @@ export function benchCommand() {
       const reference = await runOnnxRuntime(path, file.model, inputs, { runs, threads: 1 });
       progress.clear();
       const simulateMs = Math.min(...times);
+      const { executable } = runner.prepare(inputs);
+      const timing = summarizeTiming(executable, machine, bindingsFor(executable, inputs)!);
       const result = {
         machine: machine.name,
+        deviceCycles: timing.deviceCycles,
+        deviceMicroseconds: timing.deviceMicroseconds,
         compileMs,
         firstRunMs: times[0]!,
         simulateMs,
@@ -69,6 +74,7 @@ export function benchCommand() {
         printTable(
           ["what", "ms"],
           [
+            [`run on ${machine.name} itself`, timing.deviceMicroseconds / 1000],
             [`compile for ${machine.name} and load`, round(compileMs)],
             ["first run, simulated", round(result.firstRunMs)],
             [`fastest of ${runs} runs, simulated`, round(simulateMs)],

@@ -6,12 +6,13 @@ import type { Model } from "../onnx/model.js";
 import type { HostValue } from "../ops/record.js";
 import { createSimulatedDevice } from "../runtime/device.js";
 import { judgeOutputs, modelRule } from "../runtime/judge.js";
-import { createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
+import { bindingsFor, createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
 import { createDiskStore, defaultCacheFolder } from "../runtime/node/disk-store.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import type { ProgramStore } from "../runtime/program-store.js";
 import { deviceNamed, engineNamed } from "./options.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
+import { printTiming, summarizeTiming } from "./show-timing.js";
 import { printOutputs, summarizeOutput } from "./show-outputs.js";
 
 export interface InferenceInputs {
@@ -57,6 +58,8 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   const summaries = [...outputs].map(([name, value]) => summarizeOutput(name, value));
   const comparison = settings.compare ? await compare(model, outputs) : undefined;
   const text = model.explain?.(outputs);
+  const { executable } = outcome!;
+  const timing = summarizeTiming(executable, machine, bindingsFor(executable, model.inputs)!);
   if (settings.json) {
     printJson({
       machine: machine.name,
@@ -66,6 +69,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
       compileMs,
       runMs,
       comparison,
+      timing,
       outputs: summaries,
     });
     return;
@@ -73,6 +77,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   if (text !== undefined) print(`${text}\n`);
   printOutputs(summaries);
   print("");
+  printTiming(timing);
   if (comparison !== undefined) print(comparison.text);
   if (reason !== undefined) note(reason);
   const how = runner.stats.storeHits > 0 ? "loaded from the cache" : "compiled";

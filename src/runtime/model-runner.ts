@@ -132,7 +132,9 @@ class Runner implements ModelRunner {
   prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable {
     checkInputs(this.inputs, inputs, this.#options.dims);
     noteValues(this.#seen, this.inputs, inputs);
-    const known = this.#entries.find((entry) => fits(entry.executable, inputs));
+    const known = this.#entries.find(
+      (entry) => bindingsFor(entry.executable, inputs) !== undefined,
+    );
     const entry = known ?? this.#create(inputs);
     const others = this.#entries.filter((other) => other !== entry);
     this.#entries = [entry, ...others].slice(0, entriesMax);
@@ -216,21 +218,27 @@ function isTooWide(error: unknown): boolean {
   );
 }
 
-/** Whether the executable takes these inputs: the same ones, with extents that its symbols can be bound to. */
-function fits(executable: Executable, inputs: ReadonlyMap<string, HostValue>): boolean {
+/**
+ * The values of the executable's symbols for these inputs; undefined if it does not take them: others are given, or
+ * extents that its symbols cannot be bound to.
+ */
+export function bindingsFor(
+  executable: Executable,
+  inputs: ReadonlyMap<string, HostValue>,
+): ReadonlyMap<string, number> | undefined {
   const ports = executable.inputs;
-  if (ports.length !== inputs.size) return false;
+  const isSameSet = ports.length === inputs.size && ports.every((port) => inputs.has(port.name));
+  if (!isSameSet) return undefined;
   const given = ports.flatMap((port) => {
-    const value = inputs.get(port.name);
-    if (value === undefined || !isTensor(value) || port.unknownShape) return [];
-    return [{ value: port, shape: value.shape }];
+    const value = inputs.get(port.name)!;
+    return isTensor(value) && !port.unknownShape ? [{ value: port, shape: value.shape }] : [];
   });
-  if (ports.some((port) => !inputs.has(port.name))) return false;
+  const bindings = new Map<string, number>();
   try {
-    bindShapes(given, new Map());
-    return true;
+    bindShapes(given, bindings);
+    return bindings;
   } catch (error) {
-    if (error instanceof DiagnosticError) return false;
+    if (error instanceof DiagnosticError) return undefined;
     throw error;
   }
 }
