@@ -17,6 +17,7 @@ import { isTensor } from "../ops/context.js";
 import type { HostValue } from "../ops/record.js";
 import { fail } from "../support/diagnostic.js";
 import type { ModelPort } from "./model-ports.js";
+import { isResident, type ResidentTensor } from "./resident.js";
 import { dtypeOfOrt, ortTypes, typeName } from "./type-names.js";
 
 /** What a feed needs to have. */
@@ -28,6 +29,8 @@ export interface TensorLike {
 
 /** Throws L0602 that names the input. Data of the natural array type are shared, not copied. */
 export function tensorFromOrt(fed: TensorLike, port: Pick<ModelPort, "name" | "dtype">): Tensor {
+  const resident = residents.get(fed);
+  if (resident !== undefined) return resident;
   const wrong = (message: string): never => fail("L0602", `input "${port.name}" ${message}`);
   if (fed === null || typeof fed !== "object" || !("type" in fed && "dims" in fed)) {
     return wrong("is no tensor: it needs type, dims and data");
@@ -52,6 +55,7 @@ export function tensorToOrt(value: HostValue, name: string): OrtTensor {
       hint: "let the model return its items as tensors",
     });
   }
+  if (isResident(value)) return residentToOrt(value, name);
   const { dtype, shape, data } = value;
   const type = (ortTypes as Partial<Record<Tensor["dtype"], OrtTensor.Type>>)[dtype];
   if (type === undefined) {
@@ -60,6 +64,25 @@ export function tensorToOrt(value: HostValue, name: string): OrtTensor {
   }
   const stored = dtypes[dtype].bits === 4 ? packSubByte(dtype, data as Uint8Array) : data;
   return new OrtTensor(type as "float32", stored as Float32Array, [...shape]);
+}
+
+/** Tensors of the API that stand for state on a device. */
+const residents = new WeakMap<object, ResidentTensor>();
+
+/** An ordinary tensor to the caller, whose data are read from the device when they are asked for. */
+function residentToOrt(value: ResidentTensor, name: string): OrtTensor {
+  const type = (ortTypes as Partial<Record<Tensor["dtype"], OrtTensor.Type>>)[value.dtype];
+  if (type === undefined || dtypes[value.dtype].bits === 4) {
+    return tensorToOrt({ dtype: value.dtype, shape: value.shape, data: value.data }, name);
+  }
+  const empty = allocateData(value.dtype, 0);
+  const tensor = new OrtTensor(type as "float32", empty as Float32Array, [0]);
+  Object.defineProperty(tensor, "dims", { value: [...value.shape], enumerable: true });
+  Object.defineProperty(tensor, "size", { value: elementCount(value.shape), enumerable: true });
+  Object.defineProperty(tensor, "data", { get: () => value.data, enumerable: true });
+  Object.defineProperty(tensor, "getData", { value: () => Promise.resolve(value.data) });
+  residents.set(tensor, value);
+  return tensor;
 }
 
 function isNameless(dtype: ModelPort["dtype"]): dtype is Tensor["dtype"] {

@@ -24,6 +24,7 @@ import { evaluateHostGraph } from "../ops/evaluate-node.js";
 import type { HostValue } from "../ops/record.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { Device, DeviceRegion, LoadedProgram } from "./device.js";
+import { createResidentState, type ResidentState } from "./resident.js";
 import { checkLimit, conform, type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
 
 export interface LoadedExecutable {
@@ -42,7 +43,17 @@ export function loadExecutable(executable: Executable, device: Device): LoadedEx
   const programs = executable.programs.map((program) => region.load(program));
   for (const step of executable.steps)
     if (step.kind === "launch") requireSafeLaunch(executable, step);
-  return { executable, run: (inputs) => runOnce({ executable, region, programs }, inputs) };
+  const loaded: Loaded = { executable, region, programs, states: statesOf(executable) };
+  return { executable, run: (inputs) => runOnce(loaded, inputs) };
+}
+
+/** One state per buffer that is an input's and an output's. */
+function statesOf(executable: Executable): ReadonlyMap<number, ResidentState> {
+  const buffersOf = (ports: readonly Port[]): number[] =>
+    ports.flatMap(({ location }) => (location.where === "device" ? [location.buffer] : []));
+  const outputs = new Set(buffersOf(executable.outputs));
+  const shared = buffersOf(executable.inputs).filter((buffer) => outputs.has(buffer));
+  return new Map(shared.map((buffer) => [buffer, createResidentState()]));
 }
 
 /** Where a launch's bindings lie is fixed when the executable is made, so it is checked once. */
@@ -68,6 +79,7 @@ interface Loaded {
   readonly executable: Executable;
   readonly region: DeviceRegion;
   readonly programs: readonly LoadedProgram[];
+  readonly states: ReadonlyMap<number, ResidentState>;
 }
 
 interface Run extends Loaded {
@@ -87,13 +99,24 @@ function runOnce(
     if (value === undefined) throw new InternalError(`input ${port.name} was not checked`);
     if (port.limit !== undefined) checkLimit(asTensor(value, port.name), port.limit, port.name);
     if (port.location.where === "host") run.slots.set(port.location.slot, value);
-    else writeTensor(run.region, placed(run, port.location), asTensor(value, port.name), port.name);
+    else writeInput(run, port.location, asTensor(value, port.name), port.name);
   }
   for (const step of executable.steps) walkStep(run, step);
   return new Map(executable.outputs.map((port) => [port.name, readPort(run, port)]));
 }
 
-function bindInputs(
+/** The value of every symbol of the executable for these inputs; L0602 where they do not fit. */
+function writeInput(
+  run: Run,
+  location: DeviceTensorRef,
+  tensor: Tensor,
+  name: string,
+): void {
+  if (run.states.get(location.buffer)?.accept(tensor)) return;
+  writeTensor(run.region, placed(run, location), tensor, name);
+}
+
+export function bindInputs(
   executable: Executable,
   inputs: ReadonlyMap<string, HostValue>,
 ): ReadonlyMap<string, number> {
@@ -116,7 +139,10 @@ function readPort(run: Run, port: Port): HostValue {
   if (port.location.where === "host") {
     return conformed(hostValue(run, port.location), port.dtype, port.name);
   }
-  return readTensor(run.region, placed(run, port.location), port.dtype);
+  const place = placed(run, port.location);
+  const read = (): Tensor => readTensor(run.region, place, port.dtype);
+  const state = run.states.get(port.location.buffer);
+  return state === undefined ? read() : state.issue(port.dtype, place.shape, () => read().data);
 }
 
 /** Inputs reach the host in the caller's type, results leave it in that of the graph. */
