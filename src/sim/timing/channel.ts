@@ -1,5 +1,5 @@
 /**
- * Load and store channels. A channel issues its transfers in order, as long as less than its limit is outstanding;
+ * Load and store channels. A channel issues its transfers in order, as long as no more than its limit is outstanding;
  * after the latency the data of one after the other move, at the rate that memory, port, channel and network
  * leave; a store is done when memory has acknowledged it, a delivery when it has come to the last member.
  */
@@ -57,7 +57,7 @@ function channelBlocks({ now, rates }: Simulation, actor: Actor): Cause | undefi
   if (actor.issueAt > now) return "issue";
   const cause = queuesBlock(actor, head, now);
   if (cause !== undefined) return cause;
-  return outstanding(actor) >= rates.outstandingGrains ? "latency" : undefined;
+  return outstanding(actor) > rates.outstandingGrains ? "latency" : undefined;
 }
 
 function outstanding({ transfers }: Actor): number {
@@ -236,7 +236,7 @@ export function continueChannel(simulation: Simulation, actor: Actor): void {
     if (actor.landings[i]!.landsAt > now) i++;
     else land(simulation, actor.landings.splice(i, 1)[0]!);
   }
-  const hasRoom = actor.waitsForRoom && outstanding(actor) < rates.outstandingGrains;
+  const hasRoom = actor.waitsForRoom && outstanding(actor) <= rates.outstandingGrains;
   if (hasRoom || actor.issueAt === now) wake(simulation, [actor]);
 }
 
@@ -247,7 +247,7 @@ export function nextOfChannel({ now, rates }: Simulation, actor: Actor): number 
   if (first === undefined) return next;
   if (!first.isMoving) return first.readyAt > now ? Math.min(next, first.readyAt) : next;
   if (actor.waitsForRoom) {
-    const over = outstanding(actor) - rates.outstandingGrains + 1;
+    const over = outstanding(actor) - rates.outstandingGrains;
     if (over <= first.remaining) next = Math.min(next, now + Math.ceil(over / first.rate));
   }
   return next;

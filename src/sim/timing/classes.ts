@@ -177,12 +177,13 @@ function pushesOf(
 ): Push[] {
   if (delivery === undefined) return [];
   const present = surveys.filter(({ reached }) => reached.has(number));
+  if (present.length === 0) return [];
   const members = present.map(({ member }) => member);
   const parties = new Map<Member, readonly Member[]>();
   const hops = new Map<Member, number>();
   const all = surveys.map(({ member }) => member);
   const distance = (a: Member, b: Member) => distanceOf(a, b, program.grid, machine.network.torus);
-  const loops = present[0]?.reached.get(number) ?? [];
+  const loops = present[0]!.reached.get(number)!;
   const over =
     delivery.kind === "neighbour"
       ? delivery.axis

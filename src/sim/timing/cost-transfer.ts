@@ -43,8 +43,10 @@ export function transferCost(
     shared: tallyRow({
       loadedBytes: reads ? walks.usefulBytes : 0,
       readAccessBytes: reads ? walks.accessBytes : 0,
+      readBandwidthBytes: reads ? walks.memoryBytes : 0,
       storedBytes: isLoad ? 0 : walks.usefulBytes,
       writeAccessBytes: isLoad ? 0 : walks.accessBytes,
+      writeBandwidthBytes: isLoad ? 0 : walks.memoryBytes,
     }),
     own: tallyRow({
       instructions: 1,

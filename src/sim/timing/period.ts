@@ -20,9 +20,10 @@ const marks = new WeakMap<Frame, Mark>();
 
 /** Looks at the loops that came to a new step. The simulation is at rest: nothing more happens at this cycle. */
 export function skipPeriods(simulation: Simulation): void {
-  const { stepped } = simulation;
-  while (stepped.length > 0) {
-    const { actor, frame } = stepped.pop()!;
+  // An engine may run through several steps at one cycle.
+  const frames = new Map(simulation.stepped.map(({ actor, frame }) => [frame, actor]));
+  simulation.stepped.length = 0;
+  for (const [frame, actor] of frames) {
     if (!actor.cursor.frames.includes(frame)) continue;
     const { from, to } = frame.alike!;
     if (frame.step >= from && frame.step < to - 1) lookAt(simulation, frame);

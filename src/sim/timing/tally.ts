@@ -10,6 +10,9 @@ export const tallyFields = [
   /** The same in whole accesses: what the memory moves. */
   "readAccessBytes",
   "writeAccessBytes",
+  /** The same with what every run costs more: what they take of memory's bandwidth. */
+  "readBandwidthBytes",
+  "writeBandwidthBytes",
   "l1ReadBytes",
   "l1WriteBytes",
   "accumulatorReadBytes",

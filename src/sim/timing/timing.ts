@@ -7,7 +7,14 @@ import type { EngineRef, Program } from "../../isa/program.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import { energyOf, type Energy } from "./energy.js";
 import { simulate } from "./simulate.js";
-import { type Cause, causes, counterOf, createSimulation, type Simulation } from "./state.js";
+import {
+  type Actor,
+  type Cause,
+  causes,
+  counterOf,
+  createSimulation,
+  type Simulation,
+} from "./state.js";
 import { type Tally, tallyFields, tallyOf } from "./tally.js";
 import type { OnEvent } from "./trace.js";
 
@@ -41,6 +48,8 @@ export interface KernelTiming {
 export interface EngineTiming {
   readonly engine: EngineRef;
   readonly cycles: Readonly<Record<Cause, number>>;
+  /** Of the member that it works longest on: busy, and moving data (at less than full speed too). */
+  readonly busiest: { readonly busy: number; readonly moving: number };
 }
 
 export function timeProgram(
@@ -85,6 +94,13 @@ function engineTimings({ actors, counters, classes }: Simulation): EngineTiming[
       );
       return [cause, sum] as const;
     });
-    return { engine, cycles: Object.fromEntries(entries) as Record<Cause, number> };
+    const most = (of: (actor: Actor) => number) => Math.max(...own.map(of));
+    const busy = (actor: Actor) => counters[counterOf(actor, "busy")]!;
+    const slowed = (actor: Actor) => counters[counterOf(actor, "bandwidth")]!;
+    return {
+      engine,
+      cycles: Object.fromEntries(entries) as Record<Cause, number>,
+      busiest: { busy: most(busy), moving: most((actor) => busy(actor) + slowed(actor)) },
+    };
   });
 }
