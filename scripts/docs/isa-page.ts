@@ -10,6 +10,7 @@ import { type Field, fieldsOf, recordBytes, structNames, structs } from "../../s
 import { deviceDTypes, dtypes } from "../../src/numerics/dtype.js";
 import { functionBounds } from "../../src/numerics/function-bounds.js";
 import { type FunctionName, laneOps } from "../../src/numerics/lane.js";
+import { limits, queueTheorem, textForm } from "./isa-prose.js";
 import { page, table } from "./markdown.js";
 
 type Row = (typeof instructionRows)[number];
@@ -22,8 +23,11 @@ export function isaPage(): string {
       `A word has ${wordBits} bits; bits 0 to ${opcodeBits - 1} are the opcode. A field that refers to a descriptor ` +
       `holds its number plus one, 0 where an optional one is absent. What an instruction does to data stands in ` +
       "`src/ir/semantics-*.ts`, one file per body.",
+    textForm,
     "## Instructions",
     ...instructionRows.map(instructionSection),
+    queueTheorem,
+    limits(),
     "## Data types",
     dataTypes(),
     "## Lane operations",

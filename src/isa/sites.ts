@@ -226,16 +226,17 @@ export function loopsIn(...affines: readonly Affine[]): readonly number[] {
   );
 }
 
+const classes = new WeakMap<LoopHead, string>();
+
 /** Two loops of one class make the same trips at the same time. */
 export function loopClass(head: LoopHead): string {
-  return JSON.stringify([
-    head.over,
-    head.start,
-    head.total,
-    head.minTotal,
-    head.maxTotal,
-    head.step,
-  ]);
+  let text = classes.get(head);
+  if (text === undefined) {
+    const { over, start, total, minTotal, maxTotal, step } = head;
+    text = JSON.stringify([over, start, total, minTotal, maxTotal, step]);
+    classes.set(head, text);
+  }
+  return text;
 }
 
 export function placesAlong({ grid }: Program, over: LoopHead["over"]): number {

@@ -8,7 +8,7 @@
  */
 import { constantAffine, type LoopHead } from "../ir/tile.js";
 import { boundsWithin, type Interval } from "./bounds.js";
-import type { Condition, Program, ProgramNode } from "./program.js";
+import type { Condition, Program } from "./program.js";
 import { loopClass, loopsIn, placesAlong, type Site } from "./sites.js";
 
 /** Where a trip lies among the trips of its loop. */
@@ -54,10 +54,9 @@ export interface TripLoop<E> {
   readonly stages: number;
   /** Outermost first. */
   readonly enclosing: readonly LoopHead[];
-  readonly places: number;
+  readonly basis: TreeBasis;
   /** Loops on whose indices and extents the range depends. */
   readonly depends: readonly number[];
-  readonly cases: Map<string, readonly TripCase[]>;
   /** Outer loops on whose phases the effect depends, and classes of loops. */
   readonly outer: readonly number[];
   readonly classes: readonly string[];
@@ -74,57 +73,60 @@ export interface TripTree<E> {
   readonly nodes: readonly TripNode<E>[];
 }
 
-/** What all trees over one program share: its instructions by their path. */
+/** What all trees over one program share. */
 export interface TreeBasis {
-  readonly sites: ReadonlyMap<string, Site>;
+  readonly program: Program;
+  /** Instructions that touch a queue, by its number, in text order. */
+  readonly touching: readonly (readonly Site[])[];
+  /** Numbers of trips that have been worked out, by loop and by phases of the loops around it. */
+  readonly trips: Map<string, Interval>;
 }
 
-export interface TreeOptions<E> extends TreeBasis {
-  /** The effect of an instruction, if it has one. */
-  leafOf(site: Site): Leaf<E> | undefined;
+export function treeBasis(program: Program, sites: readonly Site[]): TreeBasis {
+  const touching: Site[][] = program.queues.map(() => []);
+  for (const site of sites) {
+    const { waits = [], signals = [] } = site.instruction;
+    const operands = [...site.slots.map((access) => access.slot), ...waits, ...signals];
+    for (const queue of new Set(operands.map((slot) => slot.queue))) touching[queue]!.push(site);
+  }
+  return { program, touching, trips: new Map() };
 }
 
-/** The loops and instructions that have an effect; all else is left out. */
-export function tripTree<E>(program: Program, options: TreeOptions<E>): TripTree<E> {
-  const build = (
-    nodes: readonly ProgramNode[],
-    path: readonly number[],
-    enclosing: readonly LoopHead[],
-  ): readonly BuiltNode<E>[] =>
-    nodes.flatMap((source, i): readonly BuiltNode<E>[] => {
-      const here = [...path, i];
-      if (source.kind === "barrier") return [];
-      if (source.kind === "instruction") {
-        const leaf = options.leafOf(options.sites.get(here.join())!);
-        return leaf === undefined ? [] : [{ node: { kind: "leaf" as const, leaf }, source }];
+/** The loops around some instructions that have an effect, given in text order; all else is left out. */
+export function tripTree<E>(basis: TreeBasis, leaves: readonly Leaf<E>[]): TripTree<E> {
+  const build = (among: readonly Leaf<E>[], depth: number): readonly TripNode<E>[] => {
+    const nodes: TripNode<E>[] = [];
+    for (let i = 0; i < among.length; ) {
+      const { path, loops } = among[i]!.site;
+      let end = i + 1;
+      while (end < among.length && among[end]!.site.path[depth] === path[depth]) end++;
+      const inside = among.slice(i, end);
+      if (path.length === depth + 1) nodes.push({ kind: "leaf", leaf: inside[0]! });
+      else {
+        const stage = (node: TripNode<E>) => stageOf(node, loops[depth]!.id);
+        const inner = build(inside, depth + 1).map((node) => ({ node, by: stage(node) }));
+        const enclosing = loops.slice(0, depth);
+        nodes.push(
+          loopNode(loops[depth]!, { path: path.slice(0, depth + 1), inner, enclosing, basis }),
+        );
       }
-      const inner = build(source.body, here, [...enclosing, source.head]);
-      if (inner.length === 0) return [];
-      const places = placesAlong(program, source.head.over);
-      return [{ node: loopNode(source.head, { path: here, inner, enclosing, places }), source }];
-    });
-  return { nodes: build(program.body, [], []).map(({ node }) => node) };
-}
-
-interface BuiltNode<E> {
-  readonly node: TripNode<E>;
-  readonly source: ProgramNode;
+      i = end;
+    }
+    return nodes;
+  };
+  return { nodes: build(leaves, 0) };
 }
 
 interface LoopParts<E> {
   readonly path: readonly number[];
-  readonly inner: readonly BuiltNode<E>[];
+  readonly inner: readonly { readonly node: TripNode<E>; readonly by: number }[];
   readonly enclosing: readonly LoopHead[];
-  readonly places: number;
+  readonly basis: TreeBasis;
 }
 
-function loopNode<E>(
-  head: LoopHead,
-  { path, inner, enclosing, places }: LoopParts<E>,
-): TripLoop<E> {
-  const stages = inner.map(({ source }) => stageOf(source, head.id) ?? 0);
-  const least = Math.min(...stages);
-  const children = inner.map(({ node }, i) => ({ node, by: stages[i]! - least }));
+function loopNode<E>(head: LoopHead, { path, inner, enclosing, basis }: LoopParts<E>): TripLoop<E> {
+  const least = Math.min(...inner.map(({ by }) => by));
+  const children = inner.map(({ node, by }) => ({ node, by: by - least }));
   const depends = new Set(rangeLoops(head));
   for (const outer of enclosing.toReversed()) {
     if (depends.has(outer.id)) for (const id of rangeLoops(outer)) depends.add(id);
@@ -145,9 +147,8 @@ function loopNode<E>(
     children,
     stages: Math.max(...children.map(({ by }) => by)),
     enclosing,
-    places,
+    basis,
     depends: [...depends],
-    cases: new Map(),
     outer: [...outer],
     classes: [...classes],
     memo: new Map(),
@@ -159,35 +160,26 @@ function rangeLoops(head: LoopHead): readonly number[] {
 }
 
 /** Of the instructions in the node: they are all in the same stage of the loop. */
-function stageOf(node: ProgramNode, loop: number): number | undefined {
-  if (node.kind === "barrier") return 0;
-  if (node.kind === "loop") {
-    for (const child of node.body) {
-      const stage = stageOf(child, loop);
-      if (stage !== undefined) return stage;
-    }
-    return undefined;
-  }
-  const { stage } = node.instruction;
+function stageOf<E>(node: TripNode<E>, loop: number): number {
+  if (node.kind === "loop") return stageOf(node.children[0]!.node, loop);
+  const { stage } = node.leaf.site.instruction;
   return stage?.loop === loop ? stage.by : 0;
 }
 
 /** How a loop may run where the outer loops are in these phases. */
 function casesOf<E>(loop: TripLoop<E>, phases: Phases): readonly TripCase[] {
-  const key = loop.depends.map((id) => phaseText(phases.get(id))).join();
-  let cases = loop.cases.get(key);
-  if (cases === undefined) {
-    const enclosing = loop.enclosing.map((head) =>
-      loop.depends.includes(head.id) ? inPhase(head, phases.get(head.id)) : head,
+  const { head, depends, enclosing, basis } = loop;
+  const key = [head.id, ...depends.map((id) => phaseText(phases.get(id)))].join();
+  let trips = basis.trips.get(key);
+  if (trips === undefined) {
+    const around = enclosing.map((outer) =>
+      depends.includes(outer.id) ? inPhase(outer, phases.get(outer.id)) : outer,
     );
-    const trips = boundsWithin(enclosing).trips(loop.head);
-    cases =
-      loop.head.over === "time"
-        ? temporalCases(trips, loop.stages)
-        : spatialCases(trips, loop.places);
-    loop.cases.set(key, cases);
+    trips = boundsWithin(around).trips(head);
+    basis.trips.set(key, trips);
   }
-  return cases;
+  if (head.over === "time") return temporalCases(trips, loop.stages);
+  return spatialCases(trips, placesAlong(basis.program, head.over));
 }
 
 /** A loop that makes only the trips of one phase. */

@@ -13,26 +13,25 @@ import {
   holdsIn,
   type Leaf,
   type TreeBasis,
+  treeBasis,
   tripTree,
   type TripNode,
 } from "./trip-tree.js";
-import { treeBasis } from "./verify-queues.js";
 
 export function verifyContents(program: Program, sites: readonly Site[]): Problem[] {
-  const basis = treeBasis(sites);
+  const basis = treeBasis(program, sites);
   const problems: Problem[] = [];
   program.queues.forEach((queue, number) => {
-    const open = tripTree<OpenState>(program, {
-      ...basis,
-      leafOf: (site) => openLeaf(site, number),
-    });
+    const touching = basis.touching[number]!;
+    const leaves = touching.flatMap((site) => openLeaf(site, number) ?? []);
+    const open = tripTree<OpenState>(basis, leaves);
     if (effectsOf(open, openAlgebra).some((state) => (state & opened) !== 0)) {
       problems.push({
         path: [],
         reason: `queue ${queue.name} may end with a slot never published`,
       });
     }
-    for (const part of partsGoneOnWith(sites, number)) {
+    for (const part of partsGoneOnWith(touching, number)) {
       const problem = partProblem(program, number, part, basis);
       if (problem !== undefined) problems.push(problem);
     }
@@ -139,10 +138,10 @@ function partProblem(
   part: Part,
   basis: TreeBasis,
 ): Problem | undefined {
-  const tree = tripTree<PartState>(program, {
-    ...basis,
-    leafOf: (site) => partLeaf(site, program, queue, part),
-  });
+  const leaves = basis.touching[queue]!.flatMap(
+    (site) => partLeaf(site, program, queue, part) ?? [],
+  );
+  const tree = tripTree<PartState>(basis, leaves);
   const { name } = program.queues[queue]!;
   const states = effectsOf(tree, partAlgebra(part));
   const staged = stagedLoop(tree.nodes, part);

@@ -19,23 +19,19 @@ import {
   holdsIn,
   type Leaf,
   type TreeBasis,
+  treeBasis,
   tripTree,
 } from "./trip-tree.js";
 
 export function verifyQueues(program: Program, sites: readonly Site[]): Problem[] {
-  const shared = treeBasis(sites);
+  const shared = treeBasis(program, sites);
   return program.queues.flatMap((queue, number) =>
     queue.consumers.flatMap((consumer) => {
       const cursor = { queue, number, consumer };
-      const problem = levelProblem(program, cursor, shared);
+      const problem = levelProblem(cursor, shared);
       return problem === undefined ? [] : [problem];
     }),
   );
-}
-
-/** What all trees over one program share. */
-export function treeBasis(sites: readonly Site[]): TreeBasis {
-  return { sites: new Map(sites.map((site) => [site.path.join(), site])) };
 }
 
 interface Cursor {
@@ -64,9 +60,10 @@ const nothing: Level = {
   problem: undefined,
 };
 
-function levelProblem(program: Program, cursor: Cursor, basis: TreeBasis): Problem | undefined {
-  const { queue, consumer } = cursor;
-  const tree = tripTree<Level>(program, { ...basis, leafOf: (site) => leafOf(site, cursor) });
+function levelProblem(cursor: Cursor, basis: TreeBasis): Problem | undefined {
+  const { queue, number, consumer } = cursor;
+  const leaves = basis.touching[number]!.flatMap((site) => leafOf(site, cursor) ?? []);
+  const tree = tripTree<Level>(basis, leaves);
   const name = `queue ${queue.name}`;
   for (const { net, least, most, leastAt, mostAt, problem } of effectsOf(tree, algebra(queue))) {
     if (problem !== undefined) return problem;
