@@ -1,0 +1,55 @@
+/**
+ * The property that everything else leans on: no plan, no fusion, no machine and no engine changes a bit of a
+ * result. `FUZZ=from..to` runs other seeds than the ones that the suite runs.
+ */
+import { describe, expect, it } from "vitest";
+import { NeedsBinding } from "../../src/ir/dim.js";
+import { printGraph } from "../../src/ir/print.js";
+import { differences, expectedOutputs, variantsOf } from "../support/plan-variants.js";
+import { planGraphs } from "../support/plan-graphs.js";
+import { defaultRandomGraph, type RandomGraph, randomGraph } from "../support/random-graph.js";
+
+const asked = /^(\d+)\.\.(\d+)$/.exec(process.env["FUZZ"] ?? "");
+const [from, to] = asked === null ? [0, 96] : [Number(asked[1]), Number(asked[2])];
+const batch = 16;
+
+describe("random graphs give the same bits however they are compiled", () => {
+  let compiled = 0;
+  for (let start = from; start < to; start += batch) {
+    const end = Math.min(start + batch, to);
+    it(`seeds ${start} to ${end - 1}`, { timeout: 300_000 }, () => {
+      for (let seed = start; seed < end; seed++) {
+        const dtypes = ["f32", "f32", "i32", "f16", "bf16", "i8", "u8", "bool"] as const;
+        const made = randomGraph(seed, { ...defaultRandomGraph, dtypes, steps: 4 + (seed % 8) });
+        const found = violations(made, seed);
+        if (found === "not compiled") continue;
+        compiled++;
+        expect(found, `seed ${seed}\n${printGraph(made.graph)}`).toEqual([]);
+      }
+    });
+  }
+
+  it.runIf(asked === null)("nearly all were compiled", () => {
+    expect(compiled).toBeGreaterThan((to - from) * 0.8);
+  });
+});
+
+describe("graphs of real operators give the same bits however they are compiled", () => {
+  it.each(Object.keys(planGraphs))("%s", { timeout: 300_000 }, (name) => {
+    const made = planGraphs[name]!();
+    expect([0, 100].map((seed) => violations(made, seed))).toEqual([[], []]);
+  });
+});
+
+/** Symbols that a kernel needs as numbers make a graph one that this test does not compile. */
+function violations({ graph, inputs }: RandomGraph, seed: number): string[] | "not compiled" {
+  const expected = expectedOutputs(graph, inputs);
+  try {
+    return variantsOf(seed).flatMap((variant) =>
+      differences(graph, inputs, variant, expected).map((d) => `${JSON.stringify(variant)} ${d}`),
+    );
+  } catch (error) {
+    if (error instanceof NeedsBinding) return "not compiled";
+    throw error;
+  }
+}

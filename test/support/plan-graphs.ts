@@ -1,0 +1,197 @@
+/**
+ * Graphs of real operators whose shapes make plans matter: contractions of several segments, ragged everything,
+ * rows longer than a tile, halos, dims that are open to run time. Imported from ONNX, with inputs to run them on.
+ */
+import { importModel } from "../../src/compiler/1-import/import.js";
+import { encodeArray } from "../../src/numerics/convert.js";
+import { type DType, isFloat } from "../../src/numerics/dtype.js";
+import { elementCount, type Tensor } from "../../src/numerics/tensor.js";
+import { f32, i64, type ModelInit, node, onnxModel } from "./onnx-builder.js";
+import type { RandomGraph } from "./random-graph.js";
+import { Random } from "./random.js";
+
+/** A type as text with the shape that this run has: `f32[N, 70]` is run with N from `dims`. */
+interface PlanModel extends Omit<ModelInit, "initializers"> {
+  readonly inputs: Readonly<Record<string, string>>;
+  /** Constants by type as text, or as they are. */
+  readonly weights?: Readonly<Record<string, string | Tensor>>;
+  /** Open dims: their range and what they are in this run. */
+  readonly dims?: Readonly<Record<string, { min: number; max: number; now: number }>>;
+}
+
+const models: Readonly<Record<string, PlanModel>> = {
+  "product of several segments, bias and gelu": {
+    inputs: { x: "f32[9, 4500]" },
+    weights: { w: "f32[4500, 21]", bias: "f32[21]" },
+    nodes: [
+      node("MatMul", ["x", "w"], ["p"]),
+      node("Add", ["p", "bias"], ["s"]),
+      node("Gelu", ["s"], ["y"]),
+    ],
+    outputs: { y: "f32[9, 21]" },
+  },
+  "batched product of open rows, both operands given": {
+    inputs: { x: "f32[3, N, 70]", y: "f32[3, 70, 33]" },
+    dims: { N: { min: 1, max: 90, now: 41 } },
+    nodes: [node("MatMul", ["x", "y"], ["p"]), node("Relu", ["p"], ["z"])],
+    outputs: { z: "f32[3, ?, 33]" },
+  },
+  "product of a transposed operand into a transposed result": {
+    inputs: { x: "f32[130, 67]", y: "f32[51, 130]" },
+    nodes: [
+      node("Gemm", ["x", "y"], ["p"], { transA: 1, transB: 1, alpha: { float: 0.5 } }),
+      node("Transpose", ["p"], ["z"], { perm: [1, 0] }),
+    ],
+    outputs: { z: "f32[51, 67]" },
+  },
+  "convolution with stride, halo, residual and relu": {
+    inputs: { x: "f32[2, 70, 11, 9]", r: "f32[2, 19, 6, 5]" },
+    weights: { w: "f32[19, 70, 3, 3]", bias: "f32[19]" },
+    nodes: [
+      node("Conv", ["x", "w", "bias"], ["c"], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+      node("Add", ["c", "r"], ["s"]),
+      node("Relu", ["s"], ["y"]),
+    ],
+    outputs: { y: "f32[2, 19, 6, 5]" },
+  },
+  "grouped convolution, uneven pads, dilation": {
+    inputs: { x: "f32[1, 24, 17, 15]" },
+    weights: { w: "f32[30, 8, 3, 2]" },
+    nodes: [node("Conv", ["x", "w"], ["y"], { group: 3, pads: [2, 0, 1, 1], dilations: [2, 1] })],
+    outputs: { y: "f32[1, 30, ?, ?]" },
+  },
+  "depthwise convolution and sigmoid gate": {
+    inputs: { x: "f32[1, 20, 14, 11]" },
+    weights: { w: "f32[20, 1, 5, 5]", bias: "f32[20]" },
+    nodes: [
+      node("Conv", ["x", "w", "bias"], ["c"], { group: 20, pads: [2, 2, 2, 2] }),
+      node("Sigmoid", ["c"], ["s"]),
+      node("Mul", ["c", "s"], ["y"]),
+    ],
+    outputs: { y: "f32[1, 20, 14, 11]" },
+  },
+  "transposed convolution": {
+    inputs: { x: "f32[1, 20, 9, 7]" },
+    weights: { w: "f32[20, 13, 4, 4]" },
+    nodes: [node("ConvTranspose", ["x", "w"], ["y"], { strides: [2, 2], pads: [1, 1, 1, 1] })],
+    outputs: { y: "f32[1, 13, 18, 14]" },
+  },
+  "softmax of rows longer than a tile": {
+    inputs: { x: "f32[2, 20011]" },
+    nodes: [node("Softmax", ["x"], ["y"])],
+    outputs: { y: "f32[2, 20011]" },
+  },
+  "layer normalization of open rows": {
+    inputs: { x: "f32[2, T, 300]" },
+    dims: { T: { min: 1, max: 40, now: 17 } },
+    weights: { g: "f32[300]", b: "f32[300]" },
+    nodes: [node("LayerNormalization", ["x", "g", "b"], ["y"])],
+    outputs: { y: "f32[2, ?, 300]" },
+  },
+  "attention of heads with a mask": {
+    inputs: {
+      q: "f32[1, 4, 37, 16]",
+      k: "f32[1, 4, 53, 16]",
+      v: "f32[1, 4, 53, 16]",
+      m: "f32[37, 53]",
+    },
+    opset: 23,
+    nodes: [node("Attention", ["q", "k", "v", "m"], ["y"])],
+    outputs: { y: "f32[1, 4, 37, 16]" },
+  },
+  "integer product with zero points, rescaled": {
+    inputs: { x: "u8[29, 200]" },
+    weights: {
+      w: "i8[200, 40]",
+      xScale: f32([], [0.02]),
+      xZero: { dtype: "u8", shape: [], data: Uint8Array.of(7) },
+      wScale: f32([], [0.011]),
+      wZero: { dtype: "i8", shape: [], data: Int8Array.of(-3) },
+      yScale: f32([], [0.4]),
+      yZero: { dtype: "u8", shape: [], data: Uint8Array.of(120) },
+    },
+    nodes: [
+      node(
+        "QLinearMatMul",
+        ["x", "xScale", "xZero", "w", "wScale", "wZero", "yScale", "yZero"],
+        ["y"],
+      ),
+    ],
+    outputs: { y: "u8[29, 40]" },
+  },
+  "pools, concat and mean": {
+    inputs: { x: "f32[2, 19, 14, 15]" },
+    nodes: [
+      node("MaxPool", ["x"], ["a"], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+      node("AveragePool", ["x"], ["b"], {
+        kernel_shape: [3, 3],
+        strides: [2, 2],
+        pads: [1, 1, 1, 1],
+      }),
+      node("Concat", ["a", "b"], ["c"], { axis: 1 }),
+      node("ReduceMean", ["c", "axes"], ["y"], { keepdims: 0 }),
+    ],
+    weights: { axes: i64([2], [2, 3]) },
+    outputs: { c: "f32[2, 38, 7, 8]", y: "f32[2, 38]" },
+  },
+  "shuffled channels between two products": {
+    inputs: { x: "f32[33, 24]" },
+    weights: {
+      v: "f32[24, 60]",
+      w: "f32[60, 31]",
+      shape: i64([3], [33, 4, 15]),
+      flat: i64([2], [33, 60]),
+    },
+    nodes: [
+      node("MatMul", ["x", "v"], ["p"]),
+      node("Reshape", ["p", "shape"], ["q"]),
+      node("Transpose", ["q"], ["r"], { perm: [0, 2, 1] }),
+      node("Reshape", ["r", "flat"], ["s"]),
+      node("MatMul", ["s", "w"], ["y"]),
+    ],
+    outputs: { y: "f32[33, 31]" },
+  },
+  "running sums and picked rows": {
+    inputs: { x: "f32[40, 33]", at: "i64[3, 9]" },
+    weights: { axis: i64([], [1]) },
+    nodes: [node("CumSum", ["x", "axis"], ["s"]), node("Gather", ["s", "at"], ["y"])],
+    outputs: { y: "f32[3, 9, 33]" },
+  },
+};
+
+export const planGraphs: Readonly<Record<string, () => RandomGraph>> = Object.fromEntries(
+  Object.entries(models).map(([name, model], i) => [name, () => importPlanModel(model, i)]),
+);
+
+function importPlanModel(model: PlanModel, seed: number): RandomGraph {
+  const { weights = {}, dims = {}, ...init } = model;
+  const random = new Random(seed);
+  const initializers = Object.fromEntries(
+    Object.entries(weights).map(([name, weight]) => [
+      name,
+      typeof weight === "string" ? randomTensor(random, weight, {}) : weight,
+    ]),
+  );
+  const { graph } = importModel(onnxModel({ ...init, initializers }), {
+    dims: new Map(Object.entries(dims).map(([name, { min, max }]) => [name, { min, max }])),
+  });
+  const inputs = new Map(
+    Object.entries(model.inputs).map(([name, type]) => [name, randomTensor(random, type, dims)]),
+  );
+  return { graph, inputs };
+}
+
+function randomTensor(
+  random: Random,
+  type: string,
+  dims: Readonly<Record<string, { now: number }>>,
+): Tensor {
+  const [, dtype, list] = /^(\w+)\[(.*)\]$/.exec(type)! as unknown as [string, DType, string];
+  const shape = list.split(",").map((dim) => dims[dim.trim()]?.now ?? Number(dim));
+  const most = dtype === "i64" ? 30 : 100;
+  const element = isFloat(dtype)
+    ? () => (random.unit() - 0.5) * 4
+    : () => random.integer(dtype === "i8" ? -most : 0, most);
+  const data = Array.from({ length: elementCount(shape) }, element);
+  return { dtype, shape, data: encodeArray(dtype, data) };
+}
