@@ -10,7 +10,7 @@
  * block; alone it may take tiles of any divisor of a segment. See ContractOperation for the order.
  */
 import type { WrittenKernel } from "../tiled.js";
-import { type Dim, dimMax, dimMin, NeedsBinding, dimSymbols } from "../../ir/dim.js";
+import { type Dim, dimMax, NeedsBinding, dimSymbols } from "../../ir/dim.js";
 import {
   type ContractOperation,
   contractBlock,
@@ -88,14 +88,13 @@ export function writeContractKernel(
   let open = openSpatialLoops(state);
   for (const axis of plan.order) {
     if (plan.tile[axis]! >= state.positions[axis]!.max) continue;
-    loadReadyOperands(contraction, axis);
+    if (state.positions[axis]!.min > 0) loadReadyOperands(contraction, axis);
     loadReady(state, axis);
     const loop = state.writer.begin(
       prepared.axes[axis]!.name,
       "time",
       state.positions[axis]!,
       plan.tile[axis]!,
-      0,
     );
     state.positions[axis] = loop.position;
     state.insideTime = true;
@@ -250,13 +249,7 @@ function openContractionLoops(
   const step = plan.tile[blocked]!;
   let opened = 0;
   const open = (axis: number, name: string, by: number, isFolded: boolean): void => {
-    const loop = state.writer.begin(
-      name,
-      "time",
-      positions[axis]!,
-      by,
-      Math.max(0, Math.min(1, dimMin(axes[axis]!.extent))),
-    );
+    const loop = state.writer.begin(name, "time", positions[axis]!, by);
     positions[axis] = loop.position;
     contraction.loops.push(loop.id);
     if (isFolded) fold.push(loop.id);

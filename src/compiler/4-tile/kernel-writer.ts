@@ -3,7 +3,16 @@
  * Knows nothing of what is computed; contract-kernel.ts and rows-kernel.ts do.
  */
 import type { DeviceDType } from "../../numerics/dtype.js";
-import { type Dim, dimAdd, dimMax, dimMul, dimText } from "../../ir/dim.js";
+import {
+  type Dim,
+  dimAdd,
+  dimMax,
+  dimMin,
+  dimMul,
+  dimSymbols,
+  dimText,
+  NeedsBinding,
+} from "../../ir/dim.js";
 import type { Origin } from "../../ir/graph.js";
 import type {
   Kernel,
@@ -29,7 +38,8 @@ import { storageSpan } from "./storage.js";
 export interface Position {
   readonly index: Affine;
   readonly extent: Affine;
-  /** Largest extent. */
+  /** Least and largest extent. */
+  readonly min: number;
   readonly max: number;
 }
 
@@ -75,6 +85,7 @@ export class KernelWriter {
     return {
       index: constantAffine(0),
       extent: this.affine(extent),
+      min: dimMin(extent),
       max: dimMax(extent),
     };
   }
@@ -97,6 +108,16 @@ export class KernelWriter {
   value(value: TileValue): number {
     this.#values.push(value);
     return this.#values.length - 1;
+  }
+
+  /** Throws NeedsBinding where an extent is a bare runtime scalar, which no instruction bounds. */
+  requireClamped({ extent }: Position, reason: string): void {
+    const dims = extent.terms.filter((t) => t.of === "scalar").map((t) => this.#scalars[t.id]!);
+    if (dims.length === 0) return;
+    throw new NeedsBinding(
+      [...new Set(dims.flatMap((dim) => [...dimSymbols(dim)]))].map((s) => s.name),
+      reason,
+    );
   }
 
   role(name: string, origins: readonly Origin[]): number {
@@ -127,7 +148,6 @@ export class KernelWriter {
     over: LoopHead["over"],
     range: Position,
     step: number,
-    minTotal: number,
   ): { id: number; position: Position } {
     const id = this.#loops++;
     const head: LoopHead = {
@@ -136,8 +156,8 @@ export class KernelWriter {
       over,
       start: constantAffine(0),
       total: [range.extent],
-      minTotal,
-      maxTotal: Math.max(minTotal, range.max),
+      minTotal: range.min,
+      maxTotal: range.max,
       step,
     };
     const body: KernelNode[] = [];
@@ -152,6 +172,7 @@ export class KernelWriter {
       position: {
         index: addAffine(range.index, term("index")),
         extent: term("extent"),
+        min: 1,
         max: Math.min(step, range.max),
       },
     };
@@ -299,6 +320,7 @@ export function makeBox(
     for (const t of dim.terms) {
       strides[t.axis]! += elements * (single ? 1 : t.coefficient);
       if (single || t.coefficient > 0) continue;
+      writer.requireClamped(positions[t.axis]!, "it is walked backwards within a tile");
       base = addAffine(base, lastOf(positions[t.axis]!), elements * -t.coefficient);
     }
     elements *= Math.max(1, count.max);

@@ -4,7 +4,7 @@
  */
 import type { WrittenKernel, Storage } from "../tiled.js";
 import type { DeviceMachine } from "../../target/machine.js";
-import { type Dim, dimMax, dimMin } from "../../ir/dim.js";
+import { type Dim, dimMax } from "../../ir/dim.js";
 import type {
   GatherOperation,
   Node,
@@ -301,14 +301,18 @@ function openNest(node: Node, context: MoveContext, shape: readonly Dim[], whole
   let open = 0;
   if (isShared) {
     const step = Math.ceil(dimMax(shape[split]!) / (rows * columns));
-    const loop = writer.begin(
-      `d${split}`,
-      "members",
-      positions[split]!,
-      step,
-      dimMin(shape[split]!),
-    );
+    const loop = writer.begin(`d${split}`, "members", positions[split]!, step);
     positions[split] = loop.position;
+    open++;
+  }
+  // A loop of one trip bounds an extent that is known only at run time.
+  if (whole !== undefined && typeof shape[whole] !== "number") {
+    positions[whole] = writer.begin(
+      `d${whole}`,
+      "time",
+      positions[whole]!,
+      positions[whole]!.max,
+    ).position;
     open++;
   }
   const nest = timeLoops(writer, node, positions, axes);
@@ -347,7 +351,7 @@ function timeLoops(
   for (const axis of axes) {
     const tile = tiles.get(axis)!;
     if (tile >= positions[axis]!.max) continue;
-    positions[axis] = writer.begin(`d${axis}`, "time", positions[axis]!, tile, 0).position;
+    positions[axis] = writer.begin(`d${axis}`, "time", positions[axis]!, tile).position;
     open++;
   }
   const close = (): void => {

@@ -8,7 +8,6 @@
  * chunks, loads it again and computes again what it needs (the same bits either way).
  */
 import type { WrittenKernel } from "../tiled.js";
-import { dimMin } from "../../ir/dim.js";
 import { type Node, type ReduceOperation, reducePartials, type Value } from "../../ir/graph.js";
 import type { Spanned, TileOperand } from "../../ir/kernel.js";
 import {
@@ -105,13 +104,8 @@ function emitChunks(state: TileState, chunk: number, body: (loop: number) => voi
   // What is of the row's extent is computed before the loop: its values live longer than one chunk.
   for (const node of state.nodes) if (isReadByFull(state, node)) prepareRowValues(state, node);
   const whole = positions[axis]!;
-  const loop = writer.begin(
-    prepared.axes[axis]!.name,
-    "time",
-    whole,
-    chunk,
-    dimMin(prepared.axes[axis]!.extent),
-  );
+  if (whole.min < 1) writer.requireClamped(whole, "a row in chunks could be empty");
+  const loop = writer.begin(prepared.axes[axis]!.name, "time", whole, chunk);
   positions[axis] = loop.position;
   const chunked = prepared.leaves.filter((leaf) =>
     rowAxes(state).some((a) => usesAxis(leaf.access, a)),

@@ -2,7 +2,6 @@
  * What the kernels of vector groups and of contractions share: loops over the result's axes, tiles of what is
  * read, vec statements for the group's maps, and the store of the result. One state per kernel being written.
  */
-import { dimMin } from "../../ir/dim.js";
 import type { IotaOperation, Node, Value } from "../../ir/graph.js";
 import type { Spanned, TileOperand } from "../../ir/kernel.js";
 import {
@@ -110,7 +109,7 @@ export function openSpatialLoops(state: TileState): number {
   for (const { axis, over, step } of plan.split) {
     const space = prepared.axes[axis]!;
     const range = state.positions[axis]!;
-    const loop = writer.begin(space.name, over, range, step, dimMin(space.extent));
+    const loop = writer.begin(space.name, over, range, step);
     state.positions[axis] = loop.position;
     state.spatial.push({ axis, loop: loop.id });
   }
@@ -119,6 +118,11 @@ export function openSpatialLoops(state: TileState): number {
 
 /** Loads the leaves that no loop still to come moves; `next` is the axis of the loop about to be opened. */
 export function loadReady(state: TileState, next: number | undefined): void {
+  // What is loaded before a loop without trips would stay in its queue.
+  if (next !== undefined && state.positions[next]!.min < 1) {
+    state.loopsAhead = state.loopsAhead.filter((axis) => axis !== next);
+    return;
+  }
   const ahead = state.loopsAhead.filter(
     (axis) => state.plan.tile[axis]! < state.positions[axis]!.max || axis === next,
   );
@@ -425,7 +429,7 @@ export function openTimeLoops(state: TileState, order: readonly number[]): numbe
     if (tile >= state.positions[axis]!.max) continue;
     loadReady(state, axis);
     const range = state.positions[axis]!;
-    const loop = state.writer.begin(state.prepared.axes[axis]!.name, "time", range, tile, 0);
+    const loop = state.writer.begin(state.prepared.axes[axis]!.name, "time", range, tile);
     state.positions[axis] = loop.position;
     state.insideTime = true;
     open++;
