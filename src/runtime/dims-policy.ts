@@ -37,26 +37,71 @@ export function noteValues(
   }
 }
 
+/** What compiling has taught about a model's symbols. */
+export interface LearntDims {
+  /** Cannot stay open down to 1 ("a window would not fit"): their ranges begin near the smallest value seen. */
+  readonly raised: Set<string>;
+  /** Cannot stay open at all: bound to every value anew. */
+  readonly bound: Set<string>;
+}
+
 /**
  * Settings to try in order, the last with every symbol bound to the inputs at hand. What the caller has set
  * stays as it is.
  */
-export function dimCandidates(seen: SeenValues, set: DimSettings): readonly DimSettings[] {
-  const open = [...seen].filter(([name, values]) => values.size > 1 && !set.has(name));
+export function dimCandidates(
+  seen: SeenValues,
+  set: DimSettings,
+  { raised, bound }: LearntDims,
+): readonly DimSettings[] {
+  const open = [...seen].filter(
+    ([name, values]) => values.size > 1 && !set.has(name) && !bound.has(name),
+  );
   if (open.length === 0) return [set];
-  const ranged = rangeSteps.map((step) => {
-    const ranges = open.map(([name, values]) => [name, rangeFor(values, step)] as const);
+  const ranged = rangeSteps.map((step): DimSettings => {
+    const ranges = open.map(([name, values]): [string, DimRange] => [
+      name,
+      { min: minimumFor(values, raised.has(name)), max: maximumFor(values, step) },
+    ]);
     return new Map([...set, ...ranges]);
   });
   const texts = ranged.map((settings) => JSON.stringify([...settings]));
   return [...ranged.filter((_, i) => texts.indexOf(texts[i]!) === i), set];
 }
 
-function rangeFor(
+/**
+ * Learns from ranges that the compiler bound nevertheless. True if compiling again with a higher minimum may keep
+ * one of them open.
+ */
+export function learnFrom(
+  stuck: readonly string[],
+  seen: SeenValues,
+  { raised, bound }: LearntDims,
+): boolean {
+  let isWorthRetrying = false;
+  for (const name of stuck) {
+    const values = seen.get(name)!;
+    const isRaisable = !raised.has(name) && minimumFor(values, true) > minimumFor(values, false);
+    (isRaisable ? raised : bound).add(name);
+    isWorthRetrying ||= isRaisable;
+  }
+  return isWorthRetrying;
+}
+
+/** A raised minimum leaves room below the smallest value: a quarter of it. */
+const raisedShare = 1 / 4;
+
+function minimumFor(values: ReadonlySet<number>, isRaised: boolean): number {
+  const smallest = Math.min(...values);
+  if (smallest === 0) return 0;
+  return isRaised ? Math.ceil(smallest * raisedShare) : 1;
+}
+
+function maximumFor(
   values: ReadonlySet<number>,
   { factor, floor }: (typeof rangeSteps)[number],
-): DimRange {
+): number {
   const largest = Math.max(...values, 1);
   const max = factor === 1 ? largest : 2 ** Math.ceil(Math.log2(factor * largest));
-  return { min: values.has(0) ? 0 : 1, max: Math.max(max, floor) };
+  return Math.max(max, floor);
 }

@@ -18,7 +18,13 @@ import { contentHash } from "../support/hash.js";
 import type { DeviceMachine } from "../target/machine.js";
 import { checkInputs, type DimSettings } from "./check-inputs.js";
 import type { Device } from "./device.js";
-import { dimCandidates, noteValues, type SeenValues } from "./dims-policy.js";
+import {
+  dimCandidates,
+  learnFrom,
+  type LearntDims,
+  noteValues,
+  type SeenValues,
+} from "./dims-policy.js";
 import { inputPorts, type ModelPort } from "./model-ports.js";
 import type { ProgramStore } from "./program-store.js";
 import { TooLargeForDevice } from "./transfer.js";
@@ -61,6 +67,9 @@ export type RanOn = "accelerator" | "host" | "mixed";
 
 export interface RunnerStats {
   readonly runs: number;
+  /** Executables that were made or loaded for runs; a session whose shapes vary settles at two. */
+  readonly programs: number;
+  /** How often the compiler ran, ranges that turned out too wide included. */
   readonly compiles: number;
   /** Executables that came out of the store instead. */
   readonly storeHits: number;
@@ -92,11 +101,13 @@ class Runner implements ModelRunner {
   readonly #options: RunnerOptions;
   readonly #machineHash: string;
   readonly #seen: SeenValues = new Map();
+  readonly #learnt: LearntDims = { raised: new Set(), bound: new Set() };
   readonly #hostRuns = new Map<string, number>();
   /** Most recently used first. */
   #entries: readonly LoadedExecutable[] = [];
   #runs = 0;
   #compiles = 0;
+  #programs = 0;
   #storeHits = 0;
 
   constructor(options: RunnerOptions) {
@@ -108,6 +119,7 @@ class Runner implements ModelRunner {
   get stats(): RunnerStats {
     return {
       runs: this.#runs,
+      programs: this.#programs,
       compiles: this.#compiles,
       storeHits: this.#storeHits,
       hostRuns: new Map(this.#hostRuns),
@@ -136,6 +148,7 @@ class Runner implements ModelRunner {
       (entry) => bindingsFor(entry.executable, inputs) !== undefined,
     );
     const entry = known ?? this.#create(inputs);
+    if (known === undefined) this.#programs++;
     const others = this.#entries.filter((other) => other !== entry);
     this.#entries = [entry, ...others].slice(0, entriesMax);
     return entry;
@@ -145,12 +158,26 @@ class Runner implements ModelRunner {
     this.#entries = [];
   }
 
-  /** The first of the policy's settings that fits the machine and can be simulated. */
   #create(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable {
-    const candidates = dimCandidates(this.#seen, this.#options.dims);
+    for (;;) {
+      const { loaded, dims } = this.#firstThatFits(inputs);
+      const chosen = new Map([...dims].filter(([name]) => !this.#options.dims.has(name)));
+      const stuck = stuckDims(this.inputs, loaded.executable, chosen);
+      const isWorthRetrying = learnFrom(stuck, this.#seen, this.#learnt);
+      if (!isWorthRetrying) return loaded;
+    }
+  }
+
+  /** The first of the policy's settings that fits the machine and can be simulated. */
+  #firstThatFits(inputs: ReadonlyMap<string, HostValue>): {
+    readonly loaded: LoadedExecutable;
+    readonly dims: DimSettings;
+  } {
+    const { dims: set, device } = this.#options;
+    const candidates = dimCandidates(this.#seen, set, this.#learnt);
     for (const [i, dims] of candidates.entries()) {
       try {
-        return loadExecutable(this.#executable(inputs, dims), this.#options.device);
+        return { loaded: loadExecutable(this.#executable(inputs, dims), device), dims };
       } catch (error) {
         if (i === candidates.length - 1 || !isTooWide(error)) throw error;
       }
@@ -207,6 +234,22 @@ function observed(data: ExternalData, onRead: (() => void) | undefined): Externa
       return data.read(location, offset, length);
     },
   };
+}
+
+/** Dims that were to stay open, and are numbers in the executable. */
+function stuckDims(
+  ports: readonly ModelPort[],
+  executable: Executable,
+  asked: DimSettings,
+): readonly string[] {
+  const shapes = new Map(executable.inputs.map((port) => [port.name, port.shape]));
+  const stuck = ports.flatMap(({ name, dims }) =>
+    (dims ?? []).filter((dim, axis): dim is string => {
+      const isAsked = typeof dim === "string" && typeof asked.get(dim) === "object";
+      return isAsked && typeof shapes.get(name)?.[axis] === "number";
+    }),
+  );
+  return [...new Set(stuck)];
 }
 
 /** What narrower ranges, or none, may cure. */

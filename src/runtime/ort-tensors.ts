@@ -17,7 +17,7 @@ import { isTensor } from "../ops/context.js";
 import type { HostValue } from "../ops/record.js";
 import { fail } from "../support/diagnostic.js";
 import type { ModelPort } from "./model-ports.js";
-import { isResident, type ResidentTensor } from "./resident.js";
+import { isUnread } from "./resident.js";
 import { dtypeOfOrt, ortTypes, typeName } from "./type-names.js";
 
 /** What a feed needs to have. */
@@ -55,7 +55,7 @@ export function tensorToOrt(value: HostValue, name: string): OrtTensor {
       hint: "let the model return its items as tensors",
     });
   }
-  if (isResident(value)) return residentToOrt(value, name);
+  if (isUnread(value)) return residentToOrt(value, name);
   const { dtype, shape, data } = value;
   const type = (ortTypes as Partial<Record<Tensor["dtype"], OrtTensor.Type>>)[dtype];
   if (type === undefined) {
@@ -67,10 +67,10 @@ export function tensorToOrt(value: HostValue, name: string): OrtTensor {
 }
 
 /** Tensors of the API that stand for state on a device. */
-const residents = new WeakMap<object, ResidentTensor>();
+const residents = new WeakMap<object, Tensor>();
 
 /** An ordinary tensor to the caller, whose data are read from the device when they are asked for. */
-function residentToOrt(value: ResidentTensor, name: string): OrtTensor {
+function residentToOrt(value: Tensor, name: string): OrtTensor {
   const type = (ortTypes as Partial<Record<Tensor["dtype"], OrtTensor.Type>>)[value.dtype];
   if (type === undefined || dtypes[value.dtype].bits === 4) {
     return tensorToOrt({ dtype: value.dtype, shape: value.shape, data: value.data }, name);

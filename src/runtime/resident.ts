@@ -8,14 +8,9 @@
 import type { DType } from "../numerics/dtype.js";
 import type { Tensor, TensorData } from "../numerics/tensor.js";
 
-export interface ResidentTensor extends Tensor {
-  /** True once somebody has seen the data, and may have changed them. */
-  readonly isRead: boolean;
-}
-
 export interface ResidentState {
   /** A tensor whose data are still where the run left them. */
-  issue(dtype: DType, shape: readonly number[], read: () => TensorData): ResidentTensor;
+  issue(dtype: DType, shape: readonly number[], read: () => TensorData): Tensor;
   /**
    * Called before a run that is fed `tensor`. True if its data lie in place already; otherwise the caller writes
    * them. Reads every other tensor that the run will write over.
@@ -23,19 +18,29 @@ export interface ResidentState {
   accept(tensor: Tensor): boolean;
 }
 
+/** Tensors that nobody has read yet: once read, a caller may have changed the data. */
+const unreadTensors = new WeakSet<Tensor>();
+
+export function isUnread(tensor: Tensor): boolean {
+  return unreadTensors.has(tensor);
+}
+
 export function createResidentState(): ResidentState {
-  let issued: WeakRef<LazyTensor>[] = [];
-  const unread = (): LazyTensor[] =>
-    issued.map((ref) => ref.deref()).filter((t) => t !== undefined && !t.isRead) as LazyTensor[];
+  let issued: WeakRef<Tensor>[] = [];
+  const unread = (): Tensor[] =>
+    issued.flatMap((ref) => {
+      const tensor = ref.deref();
+      return tensor !== undefined && isUnread(tensor) ? [tensor] : [];
+    });
   return {
     issue(dtype, shape, read) {
-      const tensor = new LazyTensor(dtype, shape, read);
+      const tensor = lazyTensor(dtype, shape, read);
       issued.push(new WeakRef(tensor));
       return tensor;
     },
     accept(tensor) {
       const live = unread();
-      const isInPlace = tensor instanceof LazyTensor && live.includes(tensor);
+      const isInPlace = live.includes(tensor);
       for (const other of live) {
         // What was issued earlier in the same history is a beginning of the fed one and stays as it is.
         const isBeginning =
@@ -48,31 +53,17 @@ export function createResidentState(): ResidentState {
   };
 }
 
-class LazyTensor implements ResidentTensor {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  #read: (() => TensorData) | undefined;
-  #data: TensorData | undefined;
-
-  constructor(dtype: DType, shape: readonly number[], read: () => TensorData) {
-    this.dtype = dtype;
-    this.shape = shape;
-    this.#read = read;
-  }
-
-  get isRead(): boolean {
-    return this.#data !== undefined;
-  }
-
-  get data(): TensorData {
-    if (this.#data === undefined) {
-      this.#data = this.#read!();
-      this.#read = undefined;
-    }
-    return this.#data;
-  }
-}
-
-export function isResident(tensor: Tensor): tensor is ResidentTensor {
-  return tensor instanceof LazyTensor;
+function lazyTensor(dtype: DType, shape: readonly number[], read: () => TensorData): Tensor {
+  let data: TensorData | undefined;
+  const tensor: Tensor = {
+    dtype,
+    shape,
+    get data() {
+      unreadTensors.delete(tensor);
+      data ??= read();
+      return data;
+    },
+  };
+  unreadTensors.add(tensor);
+  return tensor;
 }

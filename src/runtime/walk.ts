@@ -106,12 +106,7 @@ function runOnce(
 }
 
 /** The value of every symbol of the executable for these inputs; L0602 where they do not fit. */
-function writeInput(
-  run: Run,
-  location: DeviceTensorRef,
-  tensor: Tensor,
-  name: string,
-): void {
+function writeInput(run: Run, location: DeviceTensorRef, tensor: Tensor, name: string): void {
   if (run.states.get(location.buffer)?.accept(tensor)) return;
   writeTensor(run.region, placed(run, location), tensor, name);
 }
