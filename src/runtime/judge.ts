@@ -61,7 +61,7 @@ function differenceOf(
   if (!(error <= limit)) {
     return `the largest difference is ${error.toExponential(2)} of the largest value, allowed is ${limit}`;
   }
-  return otherClass(actual as Tensor, expected);
+  return otherClass(actual as Tensor, expected, limit);
 }
 
 /** Infinity where values cannot be compared; 0 for everything that is no float. */
@@ -88,7 +88,7 @@ function relativeError(actual: HostValue | undefined, expected: HostValue): numb
 /** Scores by class: vectors and sequences of them. Caches and pictures have more axes. */
 const scoreRankMax = 3;
 
-function otherClass(actual: Tensor, expected: Tensor): string | undefined {
+function otherClass(actual: Tensor, expected: Tensor, limit: number): string | undefined {
   const classes = expected.shape.at(-1) ?? 0;
   if (expected.shape.length > scoreRankMax || classes < 2) return undefined;
   const values = decodeNumbers(actual.dtype, actual.data);
@@ -96,8 +96,8 @@ function otherClass(actual: Tensor, expected: Tensor): string | undefined {
   for (let start = 0; start < wanted.length; start += classes) {
     const top = largestAt(wanted, start, classes);
     const found = largestAt(values, start, classes);
-    // Two classes of (almost) the same score may come out in either order.
-    const isTie = wanted[top]! - wanted[found]! <= 1e-5 * Math.abs(wanted[top]!);
+    // Two classes of the same score, as far as the tolerance can tell, may come out in either order.
+    const isTie = wanted[top]! - wanted[found]! <= limit * Math.abs(wanted[top]!);
     if (!isTie) {
       return `class ${found - start} is on top in row ${start / classes}, not ${top - start}`;
     }

@@ -70,11 +70,27 @@ describe("a session", () => {
         Array.from({ length: 3 * n }, (_, i) => (i - 2) ** 2),
       );
     }
-    expect(session.stats).toMatchObject({ runs: 6, compiles: 2 });
+    expect(session.stats).toMatchObject({ runs: 6, programs: 2, compiles: 2 });
     const { y } = await session.run({ x: rows(0) });
     expect(y!.dims).toEqual([0, 3]);
     await session.run({ x: rows(3000) });
     expect(session.stats.compiles).toBe(4);
+  });
+
+  test("finds out how far a dim can stay open", async () => {
+    const file = onnxFile({
+      inputs: { x: "f32[1, 1, W]", w: "f32[1, 1, 5]" },
+      nodes: [node("Conv", ["x", "w"], ["y"])],
+      outputs: { y: "f32[1, 1, V]" },
+    });
+    const convolution = await InferenceSession.create(file, options);
+    const w = new Tensor("float32", new Float32Array(5).fill(1), [1, 1, 5]);
+    for (const width of [40, 30, 35, 21, 100]) {
+      const x = new Tensor("float32", new Float32Array(width).fill(2), [1, 1, width]);
+      const { y } = await convolution.run({ x, w });
+      expect(y!.data).toEqual(new Float32Array(width - 4).fill(10));
+    }
+    expect(convolution.stats.programs).toBe(2);
   });
 
   test("cannot be used after its release", async () => {

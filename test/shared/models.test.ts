@@ -23,11 +23,12 @@ import { findDevice } from "../../src/target/machines.js";
 const source = openFiles("../shared/models");
 const models = findTestCases(source);
 
-/** Where not everything runs on the accelerator: control flow that depends on data. */
-const where: Readonly<Record<string, RanOn>> = {
-  "silero-vad-v6": "mixed",
-  "g2p-en-greedy-loop": "host",
-};
+/** Not all on the accelerator: control flow that depends on data, and an encoder of any length. */
+const partly: ReadonlySet<string> = new Set([
+  "silero-vad-v6",
+  "g2p-en-greedy-loop",
+  "g2p-en-encoder",
+]);
 
 /** basic-pitch takes logarithms of near silence: ONNX Runtime itself differs by 1.2e-3 with and without optimising. */
 const rules: Readonly<Record<string, JudgeRule>> = {
@@ -51,7 +52,10 @@ describe.each(["pf1", "mini"])("%s", (machineName) => {
     for (const files of testCase.sets) {
       const { inputs, outputs } = readTestSet(source, model, files);
       const result = runner.run(inputs);
-      expect(result.ranOn).toBe(where[path] ?? "accelerator");
+      const expected: readonly RanOn[] = partly.has(path)
+        ? ["accelerator", "mixed"]
+        : ["accelerator"];
+      expect(expected).toContain(result.ranOn);
       expect(result.reason).toBeUndefined();
       const rule = rules[path] ?? modelRule;
       expect(judgeOutputs(result.outputs, outputs, rule).difference).toBeUndefined();
@@ -70,7 +74,7 @@ async function decode(session: InferenceSession, steps: number): Promise<number[
   let tokens = [1, 403, 407, 261, 378];
   let past = 0;
   const story: number[] = [];
-  let cache = Object.fromEntries(
+  let cache: Record<string, Tensor> = Object.fromEntries(
     session.inputNames
       .filter((name) => name.startsWith("past_key_values"))
       .map((name) => [name, new Tensor("float32", new Float32Array(0), [1, 4, 0, 8])]),
@@ -104,10 +108,10 @@ test("64 tokens of a story: two programs, none after the second step", async () 
   const path = "../shared/models/stories260k-fp32/model.onnx";
   const session = await InferenceSession.create(path, options);
   const begin = await decode(session, 2);
-  expect(session.stats.compiles).toBe(2);
+  expect(session.stats.programs).toBe(2);
   const story = await decode(session, 64);
   expect(story.slice(0, 2)).toEqual(begin);
-  expect(session.stats.compiles).toBe(2);
+  expect(session.stats.programs).toBe(2);
   // Every step compiled for its own shape gives the same tokens.
   const exact = await InferenceSession.create(path, options);
   expect(await decode(exact, 6)).toEqual(story.slice(0, 6));
@@ -140,7 +144,7 @@ test("lines of ten widths: two programs", async () => {
     const { shape } = scores(width - 16 * i);
     expect(shape).toEqual([1, expect.any(Number), 6625]);
   }
-  expect(runner.stats.compiles).toBe(2);
+  expect(runner.stats.programs).toBe(2);
   // The program for any width gives the bits of the one for this width.
   const wider = createModelRunner({
     model,

@@ -1,0 +1,51 @@
+import { describe, expect, test } from "vitest";
+import type { HostValue } from "../../src/ops/record.js";
+import { conformanceRule, judgeOutputs, modelRule } from "../../src/runtime/judge.js";
+import { f32, i64, tensor } from "../support/onnx-builder.js";
+
+function judge(actual: HostValue, expected: HostValue, rule = modelRule) {
+  return judgeOutputs(new Map([["y", actual]]), new Map([["y", expected]]), rule);
+}
+
+describe("a network's output", () => {
+  const expected = f32([1, 4], [100, 1, 0, -50]);
+
+  test("is measured by its largest value", () => {
+    expect(judge(f32([1, 4], [100, 1.05, 0, -50]), expected)).toEqual({
+      worstRelativeError: expect.closeTo(5e-4, 6),
+    });
+    expect(judge(f32([1, 4], [100, 1.5, 0, -50]), expected).difference).toBe(
+      "y: the largest difference is 5.00e-3 of the largest value, allowed is 0.001",
+    );
+  });
+
+  test("has the same class on top", () => {
+    const close = f32([2, 2], [1000, 0, 1, 0.5]);
+    expect(judge(f32([2, 2], [1000, 0, 0.4, 0.5]), close).difference).toBe(
+      "y: class 1 is on top in row 1, not 0",
+    );
+    const tie = f32([2, 2], [1000, 0, 1, 0.9999]);
+    expect(judge(f32([2, 2], [1000, 0, 0.9999, 1]), tie).difference).toBeUndefined();
+  });
+
+  test("has its NaNs and infinities, types and shapes", () => {
+    expect(judge(f32([1], [Number.NaN]), f32([1], [Number.NaN])).difference).toBeUndefined();
+    expect(judge(f32([1], [Number.NaN]), f32([1], [1])).worstRelativeError).toBe(Infinity);
+    expect(judge(f32([1], [1]), f32([1], [Infinity])).difference).toBeDefined();
+    expect(judge(f32([4], [100, 1, 0, -50]), expected).difference).toMatch("the shape is [4]");
+    expect(judge(i64([1], [1]), f32([1], [1])).difference).toMatch("the type is i64");
+    expect(judge(i64([1], [2]), i64([1], [1])).difference).toMatch("element [0] is 2");
+  });
+
+  test("may be ten times as far off in fp16", () => {
+    const half = (bits: number) => tensor("f16", [1], Uint16Array.of(bits));
+    expect(judge(half(0x3c05), half(0x3c00)).difference).toBeUndefined();
+    expect(judge(half(0x3c0f), half(0x3c00)).difference).toBeDefined();
+  });
+});
+
+test("an operator's output is held element by element", () => {
+  const expected = f32([2], [100, 1]);
+  expect(judge(f32([2], [100, 1.05]), expected, conformanceRule).difference).toMatch("element [1]");
+  expect(judge(f32([2], [100.05, 1]), expected, conformanceRule).difference).toBeUndefined();
+});
