@@ -85,7 +85,7 @@ export class KernelWriter {
     return {
       index: constantAffine(0),
       extent: this.affine(extent),
-      min: dimMin(extent),
+      min: Math.max(0, dimMin(extent)),
       max: dimMax(extent),
     };
   }
