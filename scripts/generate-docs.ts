@@ -7,7 +7,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { errorsPage } from "./docs/errors-page.js";
-import { isaPage } from "../src/isa/document.js";
+import { isaPage } from "./docs/isa-page.js";
 import { operatorsPage } from "./docs/operators-page.js";
 import { passesPage } from "./docs/passes-page.js";
 
