@@ -1,22 +1,12 @@
 /**
  * Which slots need no copy: a load that neither converts nor fills nor depends on an index, into a slot that is only
- * read, binds the slot to memory, and the readers walk memory instead. Then a reader's strides and offsets in the
- * slot have to be translated: a slot is a mixed-radix number whose digits are the positions of the load's axes.
+ * read, binds the slot to memory, and the readers walk memory instead (slot-map.ts).
  */
-import type { Affine, LoadBody, LoopHead } from "../../ir/tile.js";
+import type { LoadBody, LoopHead } from "../../ir/tile.js";
 import type { Instruction, Program, ProgramNode, SlotDest, SlotSource } from "../../isa/program.js";
 import { dtypes } from "../../numerics/dtype.js";
-import { InternalError } from "../../support/diagnostic.js";
+import { isTranslatable, type SlotMap, slotMap, type Step } from "./slot-map.js";
 import { operandsOf } from "./walk.js";
-
-/** The axes of the load that fills the slot, the largest slot stride first, merged where both sides allow. */
-export type SlotMap = readonly SlotAxis[];
-
-interface SlotAxis {
-  readonly slotStride: number;
-  readonly memoryStride: number;
-  readonly count: number;
-}
 
 /** Per queue whose slots are bound to memory: how. */
 export function aliasedQueues(program: Program): ReadonlyMap<number, SlotMap> {
@@ -33,7 +23,7 @@ export function aliasedQueues(program: Program): ReadonlyMap<number, SlotMap> {
   for (const instruction of instructions) {
     const { body } = instruction;
     if (body.op !== "load" || !isPlain(program, body)) continue;
-    const map = slotMap(body);
+    const map = slotMap(body.axes);
     if (map !== undefined) maps.set(body.dest.queue, map);
   }
   const filled = new Map<number, number>();
@@ -43,7 +33,7 @@ export function aliasedQueues(program: Program): ReadonlyMap<number, SlotMap> {
     }
     for (const use of usesOf(instruction)) {
       const map = maps.get(use.source.queue);
-      if (map !== undefined && !isTranslatable(map, use, loops)) maps.delete(use.source.queue);
+      if (map !== undefined && !isReadable(map, use, loops)) maps.delete(use.source.queue);
     }
   }
   // A second writer fills a part of the slot or updates it.
@@ -71,32 +61,10 @@ function isPlain(program: Program, body: LoadBody<SlotSource, SlotDest>): boolea
   );
 }
 
-function slotMap(body: LoadBody<SlotSource, SlotDest>): SlotMap | undefined {
-  const axes = body.axes
-    .map(({ slotStride, memoryStride, count }) => ({ slotStride, memoryStride, count: count.max }))
-    .filter(({ count }) => count > 1)
-    .sort((a, b) => b.slotStride - a.slotStride);
-  const merged: SlotAxis[] = [];
-  for (const axis of axes.reverse()) {
-    const inner = merged[0];
-    const reach = inner === undefined ? 1 : inner.slotStride * inner.count;
-    if (axis.slotStride < reach) return undefined;
-    const adjoins =
-      inner !== undefined &&
-      axis.slotStride === reach &&
-      axis.memoryStride === inner.memoryStride * inner.count;
-    if (adjoins) merged[0] = { ...inner, count: inner.count * axis.count };
-    else merged.unshift(axis);
-  }
-  // Readers that walk the slot by ones should walk memory so, or the copy is worth its price.
-  const last = merged.at(-1);
-  return last?.slotStride === 1 && last.memoryStride !== 1 ? undefined : merged;
-}
-
 /** What a reader touches: from the offset on, `most` elements along each stride. */
 interface Use {
   readonly source: SlotSource;
-  readonly walks: readonly { readonly stride: number; readonly most: number }[];
+  readonly walks: readonly Step[];
   /** Reads at offsets that are computed. */
   readonly isLookedUp: boolean;
 }
@@ -105,7 +73,7 @@ function usesOf({ body }: Instruction): Use[] {
   const walk = (
     axes: readonly { readonly count: { readonly max: number } }[],
     strides: readonly number[],
-  ) => axes.map(({ count }, i) => ({ stride: strides[i]!, most: count.max }));
+  ) => axes.map(({ count }, i) => ({ stride: strides[i]!, most: count.max - 1 }));
   const use = (source: SlotSource, walks: Use["walks"], isLookedUp = false): Use => ({
     ...{ source, walks, isLookedUp },
   });
@@ -143,72 +111,8 @@ function usesOf({ body }: Instruction): Use[] {
   }
 }
 
-/**
- * Whether each stride and each term of the offset moves along one axis and no digit ever overflows into the next. The
- * first digit may, it has no next.
- */
-function isTranslatable(map: SlotMap, use: Use, loops: ReadonlyMap<number, LoopHead>): boolean {
-  const reach = map.map(() => 0);
-  const move = (stride: number, most: number): boolean => {
-    if (stride === 0 || most === 0) return true;
-    const axis = axisOf(map, stride);
-    if (axis < 0) return false;
-    reach[axis]! += (stride / map[axis]!.slotStride) * most;
-    return true;
-  };
-  const { constant, terms } = use.source.offset;
-  const digits = digitsOf(map, constant);
-  if (digits === undefined) return false;
-  digits.forEach((digit, axis) => (reach[axis]! += digit));
-  const isMoved =
-    terms.every((term) => move(term.coefficient, mostOf(term, loops))) &&
-    use.walks.every(({ stride, most }) => move(stride, most - 1));
-  if (!isMoved) return false;
+function isReadable(map: SlotMap, use: Use, loops: ReadonlyMap<number, LoopHead>): boolean {
   const isContiguous = map.length === 1 && map[0]!.slotStride === map[0]!.memoryStride;
-  if (use.isLookedUp) return isContiguous;
-  return reach.every((most, axis) => axis === 0 || most < map[axis]!.count);
-}
-
-function mostOf(term: Affine["terms"][number], loops: ReadonlyMap<number, LoopHead>): number {
-  const head = loops.get(term.id);
-  if (term.of === "scalar" || head === undefined) return Infinity;
-  if (term.of === "extent") return head.step;
-  const isFromZero = head.start.constant === 0 && head.start.terms.length === 0;
-  if (!isFromZero) return Math.max(0, head.maxTotal - 1);
-  return Math.max(0, Math.floor((head.maxTotal - 1) / head.step) * head.step);
-}
-
-/** The axis whose positions a stride counts, -1 if none. Strides that go backward are not translated. */
-function axisOf(map: SlotMap, stride: number): number {
-  return map.findIndex(({ slotStride }) => stride >= slotStride && stride % slotStride === 0);
-}
-
-function digitsOf(map: SlotMap, offset: number): number[] | undefined {
-  let rest = offset;
-  const digits = map.map(({ slotStride }) => {
-    const digit = Math.floor(rest / slotStride);
-    rest -= digit * slotStride;
-    return digit;
-  });
-  return rest === 0 && digits.every((digit) => digit >= 0) ? digits : undefined;
-}
-
-/** Stride in memory that a stride in the slot comes to. */
-export function translateStride(map: SlotMap, stride: number): number {
-  if (stride === 0) return 0;
-  const axis = map[axisOf(map, stride)];
-  // Along an axis of one position any stride will do.
-  return axis === undefined ? 0 : (stride / axis.slotStride) * axis.memoryStride;
-}
-
-export function translateOffset(map: SlotMap, offset: Affine): Affine {
-  const digits = digitsOf(map, offset.constant);
-  if (digits === undefined) throw new InternalError("an offset into a bound slot has no digits");
-  return {
-    constant: digits.reduce((sum, digit, axis) => sum + digit * map[axis]!.memoryStride, 0),
-    terms: offset.terms.map((term) => ({
-      ...term,
-      coefficient: translateStride(map, term.coefficient),
-    })),
-  };
+  if (use.isLookedUp && !isContiguous) return false;
+  return isTranslatable(map, use.source.offset, use.walks, loops);
 }

@@ -10,6 +10,7 @@ import * as ints from "./ints.js";
 import type { Kernel } from "./kernels.js";
 import { mmaWorkBytes } from "./mma.js";
 import { ModuleBuilder } from "./module.js";
+import { storedQueues } from "./stored.js";
 import { type Layout, layoutOf } from "./storage.js";
 import { numberInstructions } from "./walk.js";
 import { walkLockStep } from "./walk-lock-step.js";
@@ -31,6 +32,7 @@ export function encodeControl(program: Program): ControlCode {
     instructions: numbers.size,
     workBytes: mmaWorkBytes(program),
     maps: byMembers ? aliasedQueues(program) : new Map(),
+    stored: byMembers ? storedQueues(program) : new Map(),
   });
   const module = new ModuleBuilder();
   const kernels = new Map<string, Kernel>();

@@ -9,7 +9,7 @@ import type {
   LaneProgram,
 } from "../../numerics/lane.js";
 import { functions } from "../../numerics/functions.js";
-import type { FunctionBuilder, I32, Local, V128 } from "./function.js";
+import { floatBits, type FunctionBuilder, type I32, type Local, type V128 } from "./function.js";
 import { emitRound } from "./lane-format.js";
 import type { PlainOp } from "./opcodes.js";
 
@@ -17,6 +17,8 @@ import type { PlainOp } from "./opcodes.js";
 export interface LaneValue {
   readonly local: Local<"v128">;
   readonly constant?: number;
+  /** Present where the value is the mask of a comparison a < b in fp32. */
+  readonly less?: { readonly a: Local<"v128">; readonly b: Local<"v128"> };
 }
 
 export interface LaneSources {
@@ -99,7 +101,6 @@ const plainOps = {
   or: "v128.or",
   xor: "v128.xor",
   eq: "f32x4.eq",
-  lt: "f32x4.lt",
   le: "f32x4.le",
   eqI: "i32x4.eq",
   ltI: "i32x4.lt_s",
@@ -112,6 +113,10 @@ type SpecialOp = Exclude<ArithmeticOp, keyof typeof plainOps>;
 type Emitter = (f: FunctionBuilder, ...args: LaneValue[]) => LaneValue;
 
 const specialOps: { readonly [Op in SpecialOp]: Emitter } = {
+  lt: (f, a, b) => ({
+    ...value(f, f.op("f32x4.lt", f.get(a!.local), f.get(b!.local))),
+    less: { a: a!.local, b: b!.local },
+  }),
   min: (f, a, b) => emitExtreme(f, "min", a!, b!),
   max: (f, a, b) => emitExtreme(f, "max", a!, b!),
   divI: (f, a, b) => perLane(f, a!, b!, (x, y) => emitDivide(f, x, y)),
@@ -129,10 +134,17 @@ const specialOps: { readonly [Op in SpecialOp]: Emitter } = {
   roundE5M2: (f, a) => value(f, emitRound(f, "f8e5m2", f.get(a!.local))),
 };
 
+/** Equal constants are one local, by which a select recognises what it selects. */
 export function laneAlgebra(f: FunctionBuilder): LaneAlgebra<LaneValue> {
+  const constants = new Map<number, Local<"v128">>();
+  const constant = (word: number): Local<"v128"> => {
+    const known = constants.get(word) ?? f.keep("v128", f.words(word));
+    constants.set(word, known);
+    return known;
+  };
   const algebra: Record<string, unknown> = {
-    constF: (constant: number) => ({ local: f.keep("v128", f.floats(constant)), constant }),
-    constI: (constant: number) => ({ local: f.keep("v128", f.words(constant)), constant }),
+    constF: (x: number) => ({ local: constant(floatBits(x)), constant: Math.fround(x) }),
+    constI: (x: number) => ({ local: constant(x | 0), constant: x | 0 }),
   };
   for (const [op, name] of Object.entries(plainOps)) {
     algebra[op] = (...args: LaneValue[]) => {
@@ -150,8 +162,19 @@ function value(f: FunctionBuilder, result: V128): LaneValue {
   return { local: f.keep("v128", result) };
 }
 
+/**
+ * mask ? a : b. V8 makes three instructions of a select and one of what it is in special cases: (a < b ? a : b) is
+ * pmin(b, a) and (b < a ? a : b) is pmax(b, a), NaN and signed zeros included; next to +0 an `and` will do.
+ */
 function emitSelect(f: FunctionBuilder, ...[mask, a, b]: LaneValue[]): LaneValue {
-  return value(f, f.op("v128.bitselect", f.get(a!.local), f.get(b!.local), f.get(mask!.local)));
+  const { less } = mask!;
+  const [x, y] = [a!.local, b!.local];
+  if (less?.a === x && less.b === y) return value(f, f.op("f32x4.pmin", f.get(y), f.get(x)));
+  if (less?.a === y && less.b === x) return value(f, f.op("f32x4.pmax", f.get(y), f.get(x)));
+  const test = mask!.local;
+  if (Object.is(a!.constant, 0)) return value(f, f.op("v128.andnot", f.get(y), f.get(test)));
+  if (Object.is(b!.constant, 0)) return value(f, f.op("v128.and", f.get(x), f.get(test)));
+  return value(f, f.op("v128.bitselect", f.get(x), f.get(y), f.get(test)));
 }
 
 /**

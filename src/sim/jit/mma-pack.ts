@@ -26,12 +26,10 @@ function addPack(module: ModuleBuilder, lines: 4 | 8): Callee {
     const k = f.local("i32");
     const pack: Pack = { f, to: to!, ks: ks!, left: left!, k, pointers, lines };
     f.if(f.op("i32.le_s", f.get(left!), f.i32(0)), () => f.return());
-    if (lines === 8) {
-      f.if(linesAdjoin(f, pointers), () => {
-        packSideBySide(pack);
-        f.return();
-      });
-    }
+    f.if(linesAdjoin(f, pointers), () => {
+      packSideBySide(pack);
+      f.return();
+    });
     packLines(pack);
   });
 }
@@ -62,10 +60,10 @@ function step({ f, to, ks, left, lines }: Pack, positions: number): void {
 }
 
 function packSideBySide(pack: Pack): void {
-  const { f, ks, to, k, left, pointers } = pack;
+  const { f, ks, to, k, left, pointers, lines } = pack;
   f.loop((again) => {
     f.set(k, f.op("i32.add", f.get(pointers[0]!), f.load("i32.load", f.get(ks))));
-    for (const offset of [0, 16]) {
+    for (let offset = 0; offset < 4 * lines; offset += 16) {
       f.store("v128.store", f.get(to), f.load("v128.load", f.get(k), offset), offset);
     }
     step(pack, 1);

@@ -1,7 +1,7 @@
 /** What the code of one instruction is made from, on the member for which it is made. */
 import type { Program, SlotDest, SlotSource } from "../../isa/program.js";
 import type { DeviceDType } from "../../numerics/dtype.js";
-import { type SlotMap, translateOffset, translateStride } from "./alias.js";
+import { type SlotMap, translateOffset, translateStride } from "./slot-map.js";
 import type { Environment } from "./environment.js";
 import { emitAffine } from "./environment.js";
 import type { FunctionBuilder } from "./function.js";

@@ -5,7 +5,8 @@
  */
 import { type DeviceDType, isFloat } from "../../numerics/dtype.js";
 import type { Program, Queue } from "../../isa/program.js";
-import type { SlotMap } from "./alias.js";
+import type { SlotMap } from "./slot-map.js";
+import type { StoredQueue } from "./stored.js";
 import { elementBytes, type Rounding } from "./lane-format.js";
 import { nestScratchBytes } from "./nest-spec.js";
 
@@ -39,6 +40,8 @@ export interface QueueLayout {
   readonly cursor: number;
   /** Present where slots are bound to memory: a slot is the address of element 0, and walks are translated. */
   readonly map?: SlotMap;
+  /** Present where what would be in the slots is written to memory at once. */
+  readonly stored?: StoredQueue;
 }
 
 export interface LayoutOptions {
@@ -47,6 +50,7 @@ export interface LayoutOptions {
   readonly instructions: number;
   readonly workBytes: number;
   readonly maps: ReadonlyMap<number, SlotMap>;
+  readonly stored: ReadonlyMap<number, StoredQueue>;
 }
 
 /** What is read past the end of an operand stays inside its slot. */
@@ -57,14 +61,19 @@ export function layoutOf(program: Program, options: LayoutOptions): Layout {
   let cursor = 0;
   const queues = program.queues.map((queue, number): QueueLayout => {
     const map = options.maps.get(number);
+    const stored = options.stored.get(number);
     const bytes = queue.elements * elementBytes[storageType(queue)] + padBytes;
     const plane = map === undefined ? align(bytes) : 4;
     const hasOpen = queue.space === "accumulator" && queue.dtype !== "i32";
     const pitchBytes = hasOpen ? 2 * plane : plane;
     const layout = { offset: slotsBytes, pitchBytes, openBytes: plane, cursor };
-    if (queue.elements > 0) slotsBytes += align(pitchBytes * queue.depth);
+    if (queue.elements > 0 && stored === undefined) slotsBytes += align(pitchBytes * queue.depth);
     cursor += 1 + queue.consumers.length;
-    return map === undefined ? layout : { ...layout, map };
+    return {
+      ...layout,
+      ...(map === undefined ? {} : { map }),
+      ...(stored === undefined ? {} : { stored }),
+    };
   });
   const largest = Math.max(0, ...queues.map((queue) => queue.pitchBytes));
   const faultsOffset = 0;

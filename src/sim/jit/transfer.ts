@@ -78,6 +78,7 @@ export function emitLoad(site: Site, body: LoadBody<SlotSource, SlotDest>): void
 }
 
 export function emitStore(site: Site, body: StoreBody<SlotSource>): void {
+  if (site.layout.queues[body.source.queue]!.stored !== undefined) return;
   const source = placeOf(site, body.source);
   const slotStrides = body.axes.map((axis) => strideIn(source, axis.slotStride));
   const memoryStrides = body.axes.map((axis) => axis.memoryStride);
@@ -133,7 +134,11 @@ function clippedAxes(site: Site, axes: readonly TransferAxis[]): ClippedAxis[] {
   }));
 }
 
-function memoryOperand(site: Site, memory: MemoryOperand, strides: readonly number[]): WalkOperand {
+export function memoryOperand(
+  site: Site,
+  memory: MemoryOperand,
+  strides: readonly number[],
+): WalkOperand {
   const { f } = site;
   const { dtype } = site.program.bindings[memory.binding]!;
   const base = site.bindings[memory.binding]!;

@@ -5,6 +5,8 @@ import { isInjective } from "./boxes.js";
 import { emitAffine, emitCondition, emitCount } from "./environment.js";
 import type { WalkAxis, WalkCarry, WalkOperand, WalkOutput } from "./nest-plan.js";
 import { emitWalk } from "./run-nest.js";
+import { translateStride } from "./slot-map.js";
+import { memoryOperand } from "./transfer.js";
 import { placeOf, scratchAt, type Site, strideIn } from "./site.js";
 
 type Vec = VecBody<SlotSource, SlotDest, Condition>;
@@ -13,6 +15,11 @@ export function emitVec(site: Site, body: Vec): void {
   const { f, environment } = site;
   const operands: WalkOperand[] = [];
   const operandOf = (slot: SlotSource | SlotDest, strides: readonly number[]): number => {
+    const { stored } = site.layout.queues[slot.queue]!;
+    if (stored !== undefined) {
+      const inMemory = strides.map((stride) => translateStride(stored.map, stride));
+      return operands.push(memoryOperand(site, stored.store.memory, inMemory)) - 1;
+    }
     const place = placeOf(site, slot);
     const { dtype, rounding, address } = place;
     return (
