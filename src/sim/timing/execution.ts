@@ -16,6 +16,8 @@ import { byteLength, dtypes } from "../../numerics/dtype.js";
 import { cyclesOfNs, type DeviceMachine } from "../../target/machine.js";
 import { type KernelTiming, timeProgram } from "./timing.js";
 
+export type CopyStep = Extract<Step, { readonly kind: "copy" }>;
+
 export type StepTiming =
   | {
       readonly kind: "launch";
@@ -27,6 +29,7 @@ export type StepTiming =
     }
   | {
       readonly kind: "copy";
+      readonly step: CopyStep;
       readonly direction: "to-device" | "to-host";
       readonly bytes: number;
       readonly cycles: number;
@@ -128,7 +131,7 @@ function timeStep(step: Step, { machine, bindings, timeLaunch }: StepContext): S
       const direction = step.to.where === "device" ? "to-device" : "to-host";
       const place = step.to.where === "device" ? step.to : step.from;
       const bytes = place.where === "device" ? tensorBytes(place, bindings) : 0;
-      return { kind: "copy", direction, bytes, cycles: copyCycles(bytes, machine) };
+      return { kind: "copy", step, direction, bytes, cycles: copyCycles(bytes, machine) };
     }
     case "host": {
       const { operations, bytes } = hostWork(step, bindings);

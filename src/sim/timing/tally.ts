@@ -35,11 +35,14 @@ export type Tally = Readonly<Record<TallyField, number>>;
 /** In the order of {@link tallyFields}. */
 export type TallyRow = Float64Array;
 
-export function tallyRow(counts: Partial<Tally>): TallyRow {
-  return Float64Array.from(tallyFields, (field) => counts[field] ?? 0);
-}
-
 const places = new Map(tallyFields.map((field, i) => [field, i]));
+
+export function tallyRow(counts: Partial<Tally>): TallyRow {
+  const row = new Float64Array(tallyFields.length);
+  for (const [field, count] of Object.entries(counts))
+    row[places.get(field as TallyField)!] = count;
+  return row;
+}
 
 export function addToTally(into: Float64Array, field: TallyField, amount: number): void {
   into[places.get(field)!]! += amount;

@@ -1,0 +1,122 @@
+/**
+ * Which ONNX node runs where, why, and what would change it. Data; `print-report.ts` makes tables of it.
+ */
+import type { Executable } from "../isa/executable.js";
+import type { Origin } from "../ir/graph.js";
+import type { Model } from "../onnx/model.js";
+
+export type Where =
+  /** In kernels on the accelerator. */
+  | "device"
+  | "host"
+  /** Parts of it in kernels, parts on the host. */
+  | "both"
+  /** No step of its own: known when the model was compiled, or part of how a neighbour reads or writes memory. */
+  | "absorbed";
+
+export interface NodeSupport extends Origin {
+  readonly where: Where;
+  /** Names of its kernels. */
+  readonly kernels: readonly string[];
+  /** Why (a part of) it runs on the host. */
+  readonly reason?: string;
+  readonly remedy?: string;
+}
+
+export interface SupportReport {
+  readonly nodes: readonly NodeSupport[];
+  readonly counts: { readonly [W in Where]: number };
+  /** By operator, most frequent first. */
+  readonly operators: readonly OperatorSupport[];
+}
+
+export interface OperatorSupport {
+  readonly operator: string;
+  readonly counts: { readonly [W in Where]: number };
+}
+
+/** The nodes of a model by the names that origins have. */
+export function nodesOf(model: Model): Origin[] {
+  return model.graph.node.map(({ name, opType, output }, i) => {
+    const operator = opType ?? "";
+    const fallback = output.find((text) => text !== "") ?? `${opType ?? "node"} #${i}`;
+    return { node: name === undefined || name === "" ? fallback : name, operator };
+  });
+}
+
+/**
+ * `nodes`: the model's nodes in its order. Without them, and for the bodies of its subgraphs, only nodes that some
+ * step names can be listed.
+ */
+export function supportReport(
+  executable: Pick<Executable, "programs" | "steps" | "records">,
+  nodes: readonly Origin[] = [],
+): SupportReport {
+  const kernels = new Map<string, Set<string>>();
+  const onHost = new Map<string, string>();
+  const named = new Map<string, Origin>();
+  for (const step of executable.steps) {
+    if (step.kind === "launch") {
+      const { name } = executable.programs[step.program]!;
+      for (const origin of step.origins.flat()) {
+        named.set(origin.node, origin);
+        kernels.set(origin.node, (kernels.get(origin.node) ?? new Set()).add(name));
+      }
+    } else if (step.kind === "host") {
+      for (const origin of step.graph.nodes.flatMap((node) => node.origins)) {
+        named.set(origin.node, origin);
+        onHost.set(origin.node, step.reason);
+      }
+    }
+  }
+  for (const { what, why, origins } of executable.records) {
+    if (what === "host")
+      for (const { node } of origins) if (onHost.has(node)) onHost.set(node, why);
+  }
+  for (const { node } of nodes) named.delete(node);
+  const all = [...nodes, ...named.values()].map((origin): NodeSupport => {
+    const own = [...(kernels.get(origin.node) ?? [])];
+    const reason = onHost.get(origin.node);
+    if (reason === undefined) {
+      return { ...origin, where: own.length > 0 ? "device" : "absorbed", kernels: own };
+    }
+    const remedy = remedyFor(reason);
+    const where = own.length > 0 ? "both" : "host";
+    return { ...origin, where, kernels: own, reason, ...(remedy === undefined ? {} : { remedy }) };
+  });
+  return { nodes: all, counts: countsOf(all), operators: operatorsOf(all) };
+}
+
+function countsOf(nodes: readonly NodeSupport[]): SupportReport["counts"] {
+  const counts = { device: 0, host: 0, both: 0, absorbed: 0 };
+  for (const { where } of nodes) counts[where]++;
+  return counts;
+}
+
+function operatorsOf(nodes: readonly NodeSupport[]): OperatorSupport[] {
+  const groups = new Map<string, NodeSupport[]>();
+  for (const node of nodes) groups.set(node.operator, [...(groups.get(node.operator) ?? []), node]);
+  return [...groups]
+    .sort(([a, x], [b, y]) => y.length - x.length || (a < b ? -1 : 1))
+    .map(([operator, own]) => ({ operator, counts: countsOf(own) }));
+}
+
+/** Reasons are sentences of the operators and of the partition; what helps follows from their wording. */
+const remedies: readonly (readonly [RegExp, string])[] = [
+  [/the device has no (f64|i64|u64|u32|i16|u16)/, "convert it to fp32 or int32 in the model"],
+  [/the device has no /, "convert it to fp32, fp16, bf16 or an 8-bit type in the model"],
+  [/string/, "none: strings stay on the host"],
+  [
+    /depends on data|is not known|of known number/,
+    "make the value a constant of the model, or export it with static shapes",
+  ],
+  [/at random/, "export the model for inference"],
+  [/more than \d+ dimensions/, "reshape to fewer dimensions around it"],
+  [/more than|too many|too long/, "make it smaller, or split it in the model"],
+  [/no lowering|not lowered/, "give the operator's record a lowering (src/ops)"],
+];
+
+/** What would bring a node to the device; undefined where that is not known. */
+export function remedyFor(reason: string): string | undefined {
+  return remedies.find(([pattern]) => pattern.test(reason))?.[1];
+}
