@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { assemble } from "../../src/isa/assemble.js";
 import { decodeProgram, encodeProgram } from "../../src/isa/encode.js";
 import { disassemble } from "../../src/isa/disassemble.js";
-import { problemText, verifyProgram } from "../../src/isa/verify.js";
+import { problemText } from "../../src/isa/problem.js";
+import { verifyProgram } from "../../src/isa/verify.js";
 
 const folder = new URL("../cases/accepted/", import.meta.url);
 
