@@ -14,7 +14,7 @@ export type { ExternalData } from "./onnx/external.js";
 export { compileModel, type CompileOptions, type Stage } from "./compiler/compile.js";
 export { graphPasses, type Precision, stageNames } from "./compiler/pipeline.js";
 export type { DecisionRecord, Executable } from "./isa/executable.js";
-export { readElf, writeElf } from "./isa/elf.js";
+export { readExecutable, writeExecutable } from "./runtime/executable-file.js";
 export { assemble } from "./isa/assemble.js";
 export { disassemble } from "./isa/disassemble.js";
 export { verifyProgram } from "./isa/verify.js";

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readElf, writeElf } from "../../isa/elf.js";
+import { readExecutable, writeExecutable } from "../executable-file.js";
 import type { Executable } from "../../isa/executable.js";
 import { DiagnosticError } from "../../support/diagnostic.js";
 import { contentHash } from "../../support/hash.js";
@@ -44,7 +44,7 @@ export function createDiskStore({ folder, modelBytes, warn }: DiskStoreOptions):
       const path = pathOf(key);
       if (!existsSync(path)) return undefined;
       try {
-        const executable = readElf(readFileBytes(path));
+        const executable = readExecutable(readFileBytes(path));
         touch(path);
         return executable;
       } catch (error) {
@@ -68,10 +68,10 @@ export function createDiskStore({ folder, modelBytes, warn }: DiskStoreOptions):
   };
 }
 
-/** Undefined for the few executables that no file can hold: control flow on the host is part of the model. */
+/** Undefined for an executable that the format cannot hold: more descriptors than words can refer to. */
 function fileOf(executable: Executable): Uint8Array | undefined {
   try {
-    return writeElf(executable);
+    return writeExecutable(executable);
   } catch (error) {
     if (error instanceof DiagnosticError) return undefined;
     throw error;
