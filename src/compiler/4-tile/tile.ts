@@ -3,7 +3,7 @@
  * emit: groups (groups.ts), storages (storage.ts), a plan per group (plan-*.ts), its kernel (*-kernel.ts).
  */
 import type { DeviceMachine } from "../../target/machine.js";
-import { type Dim, dimMax, dimMin, dimSymbols, NeedsBinding } from "../../ir/dim.js";
+import { type Dim, dimEquals, dimMax, dimMin, dimSymbols, NeedsBinding } from "../../ir/dim.js";
 import type { ContractOperation, Graph, Node, Value } from "../../ir/graph.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { isFloat } from "../../numerics/dtype.js";
@@ -484,12 +484,15 @@ function tileConcat(state: State, node: Node): void {
     const placed = state.storages.part(view, storage, axis, before);
     before = placed.next;
     const own = state.storages.get(input);
-    const isInPlace =
-      own !== undefined && own.root === storage.root && own.offset === placed.storage.offset;
-    if (isInPlace || isEmpty(input)) continue;
+    if (isEmpty(input) || (own !== undefined && isSamePlace(own, placed.storage))) continue;
     storageOf(state, input, natural(input));
     copyOut(state, input, view);
   }
+}
+
+function isSamePlace(a: Storage, b: Storage): boolean {
+  if (a.root !== b.root || a.offset !== b.offset) return false;
+  return a.strides.every((_, i) => dimEquals(a.origins?.[i] ?? 0, b.origins?.[i] ?? 0));
 }
 
 function concatOrder(state: State, node: Node): number[] {
