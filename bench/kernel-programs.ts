@@ -228,7 +228,31 @@ function conv(ci: number, co: number, size: number, kernel: number): KernelBench
   return { name, program: finish(name, draft), operations };
 }
 
-function depthwise(c: number, size: number, layout: "nchw" | "nhwc"): KernelBench {
+/** Pixels are rows, output channels columns; the input's channels lie apart (NCHW) or side by side (NHWC). */
+function convRows(ci: number, co: number, size: number, kernel: number, layout: Layout): KernelBench {
+  const draft = empty();
+  const pitch = size + kernel - 1;
+  const [row, column, channel] =
+    layout === "nchw" ? [pitch, 1, pitch * pitch] : [pitch * ci, ci, 1];
+  const x = loaded(draft, "f32", ci * pitch * pitch, tensor);
+  const w = loaded(draft, "f32", co * ci * kernel * kernel, tensor);
+  const axes = [
+    ["m", size, row, 0, size * co],
+    ["m", size, column, 0, co],
+    ["n", co, 0, 1, 1],
+    ["k", kernel, row, kernel * ci * co, 0],
+    ["k", kernel, column, ci * co, 0],
+    ["k", ci, channel, co, 0],
+  ] as const;
+  mma(draft, x, w, { a: 0, b: 0, c: co * size * size, axes });
+  const name = `conv rows ${layout} ${kernel}x${kernel} ${ci}->${co} @${size}`;
+  const operations = 2 * co * size * size * ci * kernel * kernel;
+  return { name, program: finish(name, draft), operations };
+}
+
+type Layout = "nchw" | "nhwc";
+
+function depthwise(c: number, size: number, layout: Layout): KernelBench {
   const draft = empty();
   const pitch = size + 2;
   const x = loaded(draft, "f32", c * pitch * pitch, vector);
@@ -376,6 +400,12 @@ export const kernelBenches: readonly KernelBench[] = [
   conv(256, 64, 56, 1),
   conv(3, 16, 112, 3),
   conv(96, 96, 13, 3),
+  convRows(12, 16, 52, 3, "nchw"),
+  convRows(12, 16, 13, 3, "nchw"),
+  convRows(12, 16, 52, 3, "nhwc"),
+  convRows(64, 64, 26, 3, "nhwc"),
+  convRows(64, 64, 26, 1, "nhwc"),
+  convRows(32, 32, 52, 1, "nhwc"),
   depthwise(64, 56, "nchw"),
   depthwise(64, 56, "nhwc"),
   elementwise(
