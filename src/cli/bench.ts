@@ -15,7 +15,7 @@ import {
   machineOption,
   precisionOption,
 } from "./options.js";
-import { summarizeTiming } from "./show-timing.js";
+import { reportOf } from "../analysis/report.js";
 import { createProgress, printJson, printTable } from "./output.js";
 
 export function benchCommand() {
@@ -59,11 +59,12 @@ export function benchCommand() {
       progress.clear();
       const simulateMs = Math.min(...times);
       const { executable } = runner.prepare(inputs);
-      const timing = summarizeTiming(executable, machine, bindingsFor(executable, inputs)!);
+      const bindings = bindingsFor(executable, inputs)!;
+      const { cycles, seconds } = reportOf({ executable, machine, bindings });
       const result = {
         machine: machine.name,
-        deviceCycles: timing.deviceCycles,
-        deviceMicroseconds: timing.deviceMicroseconds,
+        deviceCycles: cycles.device,
+        deviceSeconds: seconds.device,
         compileMs,
         firstRunMs: times[0]!,
         simulateMs,
@@ -74,7 +75,7 @@ export function benchCommand() {
         printTable(
           ["what", "ms"],
           [
-            [`run on ${machine.name} itself`, timing.deviceMicroseconds / 1000],
+            [`run on ${machine.name} itself`, seconds.device * 1000],
             [`compile for ${machine.name} and load`, round(compileMs)],
             ["first run, simulated", round(result.firstRunMs)],
             [`fastest of ${runs} runs, simulated`, round(simulateMs)],

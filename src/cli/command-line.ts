@@ -10,6 +10,7 @@ import { disasmCommand } from "./disasm.js";
 import { machinesCommand } from "./machines.js";
 import { opsCommand } from "./ops.js";
 import { passesCommand } from "./passes.js";
+import { reportCommand } from "./report.js";
 import { runCommand } from "./run.js";
 import { testCommand } from "./test.js";
 
@@ -17,6 +18,7 @@ const commands = [
   runCommand,
   testCommand,
   compileCommand,
+  reportCommand,
   disasmCommand,
   asmCommand,
   benchCommand,

@@ -12,7 +12,8 @@ import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import type { ProgramStore } from "../runtime/program-store.js";
 import { deviceNamed, engineNamed } from "./options.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
-import { printTiming, summarizeTiming } from "./show-timing.js";
+import { reportOf } from "../analysis/report.js";
+import { kernelShares, printTiming } from "./show-timing.js";
 import { printOutputs, summarizeOutput } from "./show-outputs.js";
 
 export interface InferenceInputs {
@@ -59,7 +60,8 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   const comparison = settings.compare ? await compare(model, outputs) : undefined;
   const text = model.explain?.(outputs);
   const { executable } = outcome!;
-  const timing = summarizeTiming(executable, machine, bindingsFor(executable, model.inputs)!);
+  const bindings = bindingsFor(executable, model.inputs)!;
+  const report = reportOf({ executable, machine, bindings });
   if (settings.json) {
     printJson({
       machine: machine.name,
@@ -69,7 +71,10 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
       compileMs,
       runMs,
       comparison,
-      timing,
+      cycles: report.cycles,
+      seconds: report.seconds,
+      utilisation: report.utilisation,
+      kernels: kernelShares(report),
       outputs: summaries,
     });
     return;
@@ -77,7 +82,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   if (text !== undefined) print(`${text}\n`);
   printOutputs(summaries);
   print("");
-  printTiming(timing);
+  printTiming(report);
   if (comparison !== undefined) print(comparison.text);
   if (reason !== undefined) note(reason);
   const how = runner.stats.storeHits > 0 ? "loaded from the cache" : "compiled";

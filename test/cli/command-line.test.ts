@@ -172,6 +172,24 @@ describe("compile, disasm, asm", () => {
   });
 });
 
+describe("report, bench", () => {
+  test("a report", async () => {
+    const { code, out } = await call("report", at("model.onnx"), "-m", "mini", "-d", "N=4");
+    expect(code).toBe(0);
+    expect(out).toMatch("mul");
+    const json = JSON.parse((await call("report", at("model.onnx"), "-d", "N=4", "--json")).out);
+    expect(json.kernels).toHaveLength(1);
+    expect(json.support.counts.device).toBe(1);
+  });
+
+  test("a benchmark", async () => {
+    const { code, out } = await call("bench", at("model.onnx"), "-n", "2", "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ machine: "pf1", deviceCycles: expect.any(Number) });
+    expect((await call("bench", at("model.onnx"), "-n", "0")).code).toBe(2);
+  });
+});
+
 describe("lists", () => {
   test.each(["machines", "ops", "passes"])("%s", async (name) => {
     const table = await call(name);
