@@ -124,7 +124,8 @@ function digitsAt(
   for (const [i, place] of places.entries()) {
     const next = places[i + 1];
     const [digitA, digitB] = [digitAt(a, places, i), digitAt(b, places, i)];
-    let [partA, partB] = [restA / place, restB / place];
+    const partA = restA / place;
+    let partB = restB / place;
     if (next !== undefined) {
       const left = a.bounds.walk(digitA.base, digitA.axes);
       const right = b.bounds.walk(digitB.base, digitB.axes);

@@ -7,6 +7,7 @@ import {
   type EngineRef,
   engineOf,
   type Instruction,
+  type InstructionBody,
   type Program,
   type ProgramNode,
   type SlotDest,
@@ -116,33 +117,31 @@ export function slotAccesses({ body }: Instruction): readonly SlotAccess[] {
     case "vec":
       return [
         ...body.inputs.flatMap((input, i) => strided(`input ${i}`, input, body.axes)),
-        ...body.outputs.map(({ dest, strides, reduce }, i) => ({
-          kind: "write" as const,
-          what: `output ${i}`,
-          slot: dest,
-          axes:
-            reduce === undefined
-              ? walk(body.axes, strides)
-              : [...parallelWalk(body.axes, strides), ...partials(reduce.partialStride)],
-          begins: reduce === undefined ? always : reduce.init,
-        })),
-        ...body.carries.flatMap(({ state }, i) =>
-          state === undefined
-            ? []
-            : [
-                {
-                  kind: "write" as const,
-                  what: `carry ${i}`,
-                  slot: state.dest,
-                  axes: parallelWalk(body.axes, state.strides),
-                  begins: state.init,
-                },
-              ],
-        ),
+        ...vecWrites(body),
       ];
     default:
       return body satisfies never;
   }
+}
+
+function vecWrites({
+  axes,
+  outputs,
+  carries,
+}: Extract<InstructionBody, { op: "vec" }>): SlotWrite[] {
+  const results = outputs.map(({ dest, strides, reduce }, i): SlotWrite => {
+    const write = { kind: "write", what: `output ${i}`, slot: dest } as const;
+    if (reduce === undefined) return { ...write, axes: walk(axes, strides), begins: always };
+    const reach = [...parallelWalk(axes, strides), ...partials(reduce.partialStride)];
+    return { ...write, axes: reach, begins: reduce.init };
+  });
+  const states = carries.flatMap(({ state }, i): SlotWrite[] => {
+    if (state === undefined) return [];
+    const { dest, strides, init } = state;
+    const reach = parallelWalk(axes, strides);
+    return [{ kind: "write", what: `carry ${i}`, slot: dest, axes: reach, begins: init }];
+  });
+  return [...results, ...states];
 }
 
 interface Strided {

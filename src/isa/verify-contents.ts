@@ -7,9 +7,8 @@
 import type { Problem } from "./problem.js";
 import type { Condition, Program } from "./program.js";
 import { conditionLoops, loopsIn, sameEngine, type Site, type SlotWrite } from "./sites.js";
+import { type Algebra, effectsOf } from "./trip-effects.js";
 import {
-  type Algebra,
-  effectsOf,
   holdsIn,
   type Leaf,
   type TreeBasis,

@@ -13,15 +13,8 @@ import { engineText } from "./disassemble.js";
 import type { Problem } from "./problem.js";
 import type { Condition, EngineRef, Program, Queue, SlotDest } from "./program.js";
 import { conditionLoops, sameEngine, type Site } from "./sites.js";
-import {
-  type Algebra,
-  effectsOf,
-  holdsIn,
-  type Leaf,
-  type TreeBasis,
-  treeBasis,
-  tripTree,
-} from "./trip-tree.js";
+import { type Algebra, effectsOf } from "./trip-effects.js";
+import { holdsIn, type Leaf, type TreeBasis, treeBasis, tripTree } from "./trip-tree.js";
 
 export function verifyQueues(program: Program, sites: readonly Site[]): Problem[] {
   const shared = treeBasis(program, sites);

@@ -18,7 +18,6 @@ import { verifyMemory } from "./verify-memory.js";
 import { verifyQueues } from "./verify-queues.js";
 import { type TileCapacity, verifyStructure } from "./verify-structure.js";
 
-
 /** Everything that is wrong with a program; nothing if it is safe. `capacity`: of the machine it is to run on. */
 export function verifyProgram(program: Program, capacity?: TileCapacity): readonly Problem[] {
   const form = verifyStructure(program, capacity);
