@@ -8,8 +8,11 @@ import { place, type PlacementRequest, sizeBytes } from "./place.js";
 
 export function placeGraph(tiled: TiledGraph, machine: DeviceMachine): PlacedGraph {
   const lives = lifetimes(tiled);
+  // An input is written before the first step, even if it lies in what a step will write the rest of.
+  const ends = [...tiled.graph.inputs, ...tiled.graph.outputs.map((output) => output.value)];
+  const held = new Set(ends.map((value) => tiled.storage(value)?.root));
   const requests = tiled.roots.map((root): PlacementRequest => {
-    const life = root.kind === "temporary" ? lives.get(root) : undefined;
+    const life = root.kind === "temporary" && !held.has(root) ? lives.get(root) : undefined;
     return { ...root, ...(life === undefined ? {} : { life }) };
   });
   const placement = place(requests);
