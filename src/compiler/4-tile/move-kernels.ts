@@ -40,6 +40,8 @@ export interface MoveContext {
 
 /** Elements per tile of what is moved. */
 const tileElements = 16_384;
+/** Axes of a tile that may vary beside the one that is indexed or scanned. */
+const tileAxesMax = 4;
 
 /** out[outer, i.., inner] = data[outer, index[i..], inner]. */
 export function writeGather(node: Node, context: MoveContext): WrittenKernel {
@@ -341,9 +343,11 @@ function timeLoops(
   const whole = positions.filter((_, i) => !axes.includes(i));
   const fixed = whole.reduce((n, p) => n * Math.max(1, p.max), 1);
   let left = Math.max(1, Math.floor(tileElements / fixed));
+  let room = tileAxesMax;
   const tiles = new Map<number, number>();
   for (const axis of axes.toReversed()) {
-    const tile = Math.max(1, Math.min(positions[axis]!.max, left));
+    const tile = room > 0 ? Math.max(1, Math.min(positions[axis]!.max, left)) : 1;
+    if (tile > 1) room--;
     tiles.set(axis, tile);
     left = Math.max(1, Math.floor(left / tile));
   }
