@@ -53,6 +53,8 @@ export interface KernelReport {
   readonly tally: Tally;
   readonly utilisation: Utilisation;
   readonly roofline: Roofline;
+  /** Bytes asked for in proportion to the bandwidth that they took: near 1 where runs are long. */
+  readonly runEfficiency: number;
   readonly engines: readonly EngineTiming[];
   /** In picojoules, with idle power during the kernel. */
   readonly energy: Energy;
@@ -146,9 +148,15 @@ function kernelReport(
     tally: kernel.tally,
     utilisation: utilisationOf(kernel.tally, kernel.cycles, machine),
     roofline: rooflineOf(kernel.tally, kernel.cycles, machine),
+    runEfficiency: runEfficiency(kernel.tally),
     engines: kernel.engines,
     energy: kernel.energy,
   };
+}
+
+function runEfficiency(tally: Tally): number {
+  const taken = tally.readBandwidthBytes + tally.writeBandwidthBytes;
+  return taken === 0 ? 1 : (tally.loadedBytes + tally.storedBytes) / taken;
 }
 
 function utilisationOf(tally: Tally, cycles: number, machine: DeviceMachine): Utilisation {

@@ -64,20 +64,14 @@ export function bytesText(bytes: number): string {
 
 /** 1000-based with the unit's prefix, three significant digits. */
 export function scaledText(value: number, unit: string): string {
-  const prefixes = ["n", "µ", "m", "", "k", "M", "G", "T", "P"];
-  return scaled(
-    value / 1e-9,
-    1000,
-    prefixes.map((prefix) => `${prefix}${unit}`),
-  );
+  if (value === 0) return `0 ${unit}`.trimEnd();
+  const prefixes = ["p", "n", "µ", "m", "", "k", "M", "G", "T", "P"];
+  const units = prefixes.map((prefix) => `${prefix}${unit}`);
+  return scaled(value / 1e-12, 1000, units);
 }
 
 export function secondsText(seconds: number): string {
-  return seconds === 0
-    ? "0 s"
-    : seconds < 1
-      ? scaledText(seconds, "s")
-      : `${threeDigits(seconds)} s`;
+  return seconds < 1 ? scaledText(seconds, "s") : `${threeDigits(seconds)} s`;
 }
 
 export function percentText(fraction: number): string {
@@ -95,6 +89,6 @@ function scaled(value: number, base: number, units: readonly string[]): string {
 }
 
 function threeDigits(value: number): string {
-  const rounded = Number(value.toPrecision(3));
-  return Number.isInteger(value) || rounded >= 100 ? String(rounded) : value.toPrecision(3);
+  if (value >= 99.95) return String(Math.round(value));
+  return Number.isInteger(value) ? String(value) : value.toPrecision(3);
 }

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { printSupport } from "../../src/analysis/print-report.js";
+import { nodesOf, remedyFor, supportReport } from "../../src/analysis/support.js";
+import { compileModel } from "../../src/compiler/compile.js";
+import { mini } from "../../src/target/machines/mini.js";
+import { node, onnxModel } from "../support/onnx-builder.js";
+
+/** Relu on the device, NonZero on the host because its result's shape depends on data, Identity nowhere. */
+const model = onnxModel({
+  inputs: { x: "f32[4, 4]" },
+  nodes: [
+    node("Identity", ["x"], ["same"]),
+    node("Relu", ["same"], ["y"]),
+    node("NonZero", ["y"], ["places"]),
+  ],
+  outputs: { y: "f32[4, 4]", places: "i64[2, N]" },
+});
+const executable = compileModel(model, { machine: mini, machineHash: "", precision: "fp32" });
+
+describe("the support report", () => {
+  const report = supportReport(executable, nodesOf(model));
+
+  it("says of every node where it runs and why", () => {
+    expect(report.nodes.map(({ operator, where }) => [operator, where])).toEqual([
+      ["Identity", "absorbed"],
+      ["Relu", "device"],
+      ["NonZero", "host"],
+    ]);
+    expect(report.nodes[1]!.kernels).toHaveLength(1);
+    expect(report.nodes[2]!.reason).toBe("it has no lowering");
+    expect(report.nodes[2]!.remedy).toMatch(/a lowering/);
+    expect(report.counts).toEqual({ device: 1, host: 1, both: 0, absorbed: 1 });
+  });
+
+  it("knows nodes by their first output where they have no name", () => {
+    expect(nodesOf(model).map((origin) => origin.node)).toEqual(["same", "y", "places"]);
+  });
+
+  it("lists without the model what some step names", () => {
+    const { nodes } = supportReport(executable);
+    expect(nodes.map(({ operator }) => operator).sort()).toEqual(["NonZero", "Relu"]);
+  });
+
+  it("reads as a table", () => {
+    const text = printSupport(report);
+    expect(text).toMatch(/^places +NonZero +host +it has no lowering/m);
+    expect(text).toContain("1 of 3 nodes on the accelerator, 1 on the host");
+  });
+});
+
+describe("remedies", () => {
+  it.each([
+    ['the device has no f64 ("x")', "convert it to fp32 or int32 in the model"],
+    ["the device has no f8e4m3fnuz", "convert it to fp32, fp16, bf16 or an 8-bit type"],
+    ["strings stay on the host", "none"],
+    ["input 1 (the repeats) depends on data", "make the value a constant"],
+    ["it drops elements at random", "export the model for inference"],
+    ["gather with more than 4 dimensions", "reshape to fewer dimensions"],
+    ["a TopK of more than 64 elements is sorted on the host", "make it smaller"],
+    ["it has no lowering", "give the operator's record a lowering"],
+  ])("%s: %s", (reason, remedy) => expect(remedyFor(reason)).toContain(remedy));
+
+  it("are not made up", () => {
+    expect(remedyFor("f8e8m0 is rounded up elsewhere")).toBe(undefined);
+  });
+});
