@@ -48,10 +48,6 @@ export function constantForm(constant: number): Form {
   return { constant, terms: new Map() };
 }
 
-export function indexForm(loop: number): Form {
-  return { constant: 0, terms: new Map([[`i${loop}`, 1]]) };
-}
-
 /** a + factor * b. */
 export function addForms(a: Form, b: Form, factor = 1): Form {
   const terms = new Map(a.terms);

@@ -73,10 +73,6 @@ export function instructionText(program: Program, instruction: Instruction): str
   return words(instruction, collectNames(program)).join(" ");
 }
 
-export function affineText(program: Program, affine: Affine): string {
-  return affineIn(affine, collectNames(program));
-}
-
 /** What to call queues, bindings, roles and loops. */
 interface Names {
   queue(id: number): string;

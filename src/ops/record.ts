@@ -103,8 +103,3 @@ export interface EvaluateContext extends NodeContext {
   /** Evaluates the graph of a subgraph's body: its outputs, in order. */
   runGraph(graph: Graph, inputs: ReadonlyMap<string, HostValue>): readonly HostValue[];
 }
-
-/** Names the record's type for editors; returns it unchanged. */
-export function defineOperator(record: OperatorRecord): OperatorRecord {
-  return record;
-}

@@ -233,10 +233,6 @@ export function peakOperationsPerSecond(machine: Machine, type: TensorType): num
   return 2 * tileCount(machine) * rows * columns * rate[type] * machine.clock.frequencyHz;
 }
 
-export function deviceCount(machine: Machine): number {
-  return machine.kind === "roofline" ? machine.devices : machine.topology.devices;
-}
-
 export function cyclesOfNs(machine: DeviceMachine, ns: number): number {
   return Math.ceil((ns * machine.clock.frequencyHz) / 1e9);
 }

@@ -76,12 +76,6 @@ export function importThen<T>(
   }
 }
 
-/** The model's inputs that have to be given: those without an initializer. */
-export function requiredInputs(model: Model): readonly ValueInfoProto[] {
-  const { initializers } = graphBody(model.graph);
-  return model.graph.input.filter((input) => !initializers.has(input.name ?? ""));
-}
-
 interface Import {
   readonly model: Model;
   readonly context: ModelContext;

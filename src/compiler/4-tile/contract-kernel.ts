@@ -11,16 +11,10 @@
  */
 import type { WrittenKernel } from "../tiled.js";
 import { type Dim, dimMax, NeedsBinding, dimSymbols } from "../../ir/dim.js";
-import {
-  type ContractOperation,
-  contractBlock,
-  contractSegment,
-  type Node,
-} from "../../ir/graph.js";
+import { contractBlock, contractSegment, type Node } from "../../ir/graph.js";
 import { type MmaAxis, tileLimits } from "../../ir/tile.js";
 import {
   addAffine,
-  axisStride,
   type Box,
   makeBox,
   positionCount,
@@ -358,15 +352,6 @@ function zeroOperand(
       strides: axes.map((_, i) => loaded.box.strides[taken[i]!]!),
     },
   };
-}
-
-/** Whether an operand varies along any of the axes that are looped over. */
-export function operandUses(leaf: Leaf, axes: readonly number[]): boolean {
-  return axes.some((axis) => axisStride(leaf.access, axis) !== 0);
-}
-
-export function contractLabelAxes(op: ContractOperation, names: readonly string[]): number[] {
-  return [...op.order].map((label) => names.indexOf(label));
 }
 
 export { tileLimits };

@@ -1,13 +1,5 @@
 /** Files on disk: whole ones of any size, folders as a {@link FileSource}, `.tar.gz` archives. */
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readSync,
-  type Stats,
-  statSync,
-} from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { DiagnosticError, fail } from "../../support/diagnostic.js";
@@ -57,10 +49,6 @@ export function openFiles(path: string): FileSource {
     return tarFiles(path.endsWith(".tar") ? bytes : gunzip(bytes, path), path);
   }
   return { paths: listFolder(path), read: (inner) => readFileBytes(join(path, inner)) };
-}
-
-export function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function gunzip(bytes: Uint8Array, path: string): Uint8Array {
