@@ -1,7 +1,7 @@
 /** Long loops: periods are found, and multiplying them changes nothing. */
 import { describe, expect, it } from "vitest";
 import { assemble } from "../../src/isa/assemble.js";
-import { verifyQueues } from "../../src/isa/verify-queues.js";
+import { verifyProgram } from "../../src/isa/verify.js";
 import { timeProgram } from "../../src/sim/timing/timing.js";
 import { mini } from "../../src/target/machines/mini.js";
 import { createRandom } from "../support/random-program/random.js";
@@ -96,7 +96,6 @@ describe("long loops", () => {
     for (let seed = 0; seed < 100; seed++) {
       const shape = randomNest(seed);
       const program = assemble(nest(shape));
-      expect(verifyQueues(program)).toEqual([]);
       const hbm = { ...mini.hbm, bytesPerSecond: [50e9, 3e9, 12.5e9][seed % 3]! };
       const machine = { ...mini, hbm };
       const whole = timeProgram(program, machine, [], { skip: false, merge: false });
@@ -129,7 +128,7 @@ describe("long loops", () => {
       partials: true,
     };
     const program = assemble(nest(shape));
-    expect(verifyQueues(program)).toEqual([]);
+    expect(verifyProgram(program)).toEqual([]);
     const { cycles, effort, tally } = timeProgram(program, mini, []);
     expect(tally.macsF32).toBe(40_000 * 80_000 * 64);
     expect(effort.steps).toBeLessThan(5000);
