@@ -40,11 +40,10 @@ export interface Label {
   readonly level: number;
 }
 
-/** A function that can be called: its number is known once the module's imports are. */
+/** A function that can be called: its number among the imports or, without any, among the module's own. */
 export interface Callee {
   readonly index: number;
-  readonly params: readonly ValueType[];
-  readonly results: readonly ValueType[];
+  readonly isOwn?: true;
 }
 
 export const typeCodes = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const satisfies Record<
@@ -61,10 +60,15 @@ export class FunctionBuilder {
   readonly #code = new ByteWriter(256);
   readonly #locals: ValueType[] = [];
   #level = 0;
+  #callsOwn = false;
 
   constructor(params: readonly ValueType[], results: readonly ValueType[]) {
     this.params = params.map((type, index) => ({ index, type }));
     this.results = results;
+  }
+
+  get callsOwn(): boolean {
+    return this.#callsOwn;
   }
 
   param<T extends ValueType>(type: T, number: number): Local<T> {
@@ -237,6 +241,7 @@ export class FunctionBuilder {
 
   /** Arguments are on the stack already, results are left there. */
   call(callee: Callee, _args: readonly OnStack<ValueType>[]): void {
+    if (callee.isOwn) this.#callsOwn = true;
     this.#code.byte(0x10);
     this.#code.unsigned(callee.index);
   }

@@ -1,6 +1,7 @@
 /**
- * The fast functional simulator: programs as WebAssembly. A program becomes one small module of control code and uses
- * kernels that it shares with other programs; equal programs share everything.
+ * The fast functional simulator: programs as WebAssembly. What is prepared before the first launch is compiled
+ * together, because a module costs more than a function: one module of control code, a function per program, and one of
+ * the kernels that no earlier program has used. Equal programs share everything.
  */
 import type { Program } from "../../isa/program.js";
 import { InternalError } from "../../support/diagnostic.js";
@@ -12,9 +13,10 @@ import type {
   LaunchResult,
   PreparedProgram,
 } from "../engine.js";
-import { type ControlCode, encodeControl } from "./control.js";
+import { addControl, type ControlCode } from "./control.js";
 import type { Kernel } from "./kernels.js";
-import { stableText } from "./stable-text.js";
+import { ModuleBuilder } from "./module.js";
+import { programKey } from "./keys.js";
 
 export interface JitOptions {
   /**
@@ -22,31 +24,23 @@ export interface JitOptions {
    * to ask for that is up to the host. Without it they start in the baseline compiler's code.
    */
   readonly optimised?: <T>(compile: () => T) => T;
-  /** For tools: told of every kernel that is compiled. */
-  readonly onKernel?: (module: WebAssembly.Module, key: string) => void;
 }
 
 export function createJitEngine(options: JitOptions = {}): Engine {
-  const compile = options.optimised ?? ((make) => make());
-  const kernelModules = new Map<string, WebAssembly.Module>();
-  const kernelModule = (kernel: Kernel): WebAssembly.Module => {
-    let module = kernelModules.get(kernel.key);
-    if (module === undefined) {
-      const bytes = kernel.encode();
-      module = compile(() => new WebAssembly.Module(bytes));
-      kernelModules.set(kernel.key, module);
-      options.onKernel?.(module, kernel.key);
-    }
-    return module;
-  };
   const prepared = new Map<string, PreparedProgram>();
+  const kernels = new Map<string, PlacedKernel>();
+  let batch = createBatch();
+  const link = (unfinished: Batch): void => {
+    if (batch === unfinished) batch = createBatch();
+    compileBatch(unfinished, options.optimised ?? ((compile) => compile()));
+  };
   return {
     name: "jit",
     prepare(program) {
-      const key = stableText(program, ["name", "roles"]);
+      const key = programKey(program);
       let known = prepared.get(key);
       if (known === undefined) {
-        known = prepareProgram(program, kernelModule);
+        known = prepareProgram(program, batch, kernels, link);
         prepared.set(key, known);
       }
       return known;
@@ -54,57 +48,97 @@ export function createJitEngine(options: JitOptions = {}): Engine {
   };
 }
 
-type Run = (scratch: number, ...args: number[]) => void;
+/** Programs and kernels that are compiled together. */
+interface Batch {
+  readonly control: ModuleBuilder;
+  readonly kernels: ModuleBuilder;
+  programs: number;
+  /** Batches whose kernels the control code calls, this one perhaps among them. */
+  readonly uses: Set<Batch>;
+  modules?: { readonly control: WebAssembly.Module; readonly kernels: WebAssembly.Module };
+  readonly instances: WeakMap<WebAssembly.Memory, Instances>;
+}
+
+interface Instances {
+  readonly kernels: WebAssembly.Exports;
+  control?: WebAssembly.Exports;
+}
+
+/** A kernel's name is unique in its engine. */
+interface PlacedKernel {
+  readonly batch: Batch;
+  readonly name: string;
+}
+
+function createBatch(): Batch {
+  return {
+    control: new ModuleBuilder(),
+    kernels: new ModuleBuilder(),
+    programs: 0,
+    uses: new Set(),
+    instances: new WeakMap(),
+  };
+}
 
 function prepareProgram(
   program: Program,
-  kernelModule: (kernel: Kernel) => WebAssembly.Module,
+  batch: Batch,
+  kernels: Map<string, PlacedKernel>,
+  link: (batch: Batch) => void,
 ): PreparedProgram {
-  const code = encodeControl(program);
-  const module = new WebAssembly.Module(code.bytes);
-  const kernels = new Map([...code.kernels].map(([name, kernel]) => [name, kernelModule(kernel)]));
-  const runs = new WeakMap<WebAssembly.Memory, Run>();
-  const runIn = (memory: WebAssembly.Memory): Run => {
-    let run = runs.get(memory);
-    if (run === undefined) {
-      run = instantiate(module, kernels, memory);
-      runs.set(memory, run);
+  const nameOf = (kernel: Kernel): string => {
+    let placed = kernels.get(kernel.key);
+    if (placed === undefined) {
+      placed = { batch, name: `k${kernels.size}` };
+      kernel.add(batch.kernels, placed.name);
+      kernels.set(kernel.key, placed);
     }
-    return run;
+    batch.uses.add(placed.batch);
+    return placed.name;
   };
-  return { run: (launch) => runProgram(program, code, runIn(launch.memory.memory), launch) };
+  const name = `p${batch.programs++}`;
+  const code = addControl(batch.control, program, name, nameOf);
+  return {
+    run(launch) {
+      if (batch.modules === undefined) link(batch);
+      const exports = controlIn(launch.memory.memory, batch);
+      return runProgram(program, code, exports[name] as Run, launch);
+    },
+  };
 }
 
-function instantiate(
-  module: WebAssembly.Module,
-  kernels: ReadonlyMap<string, WebAssembly.Module>,
-  memory: WebAssembly.Memory,
-): Run {
-  const functions = [...kernels].map(([name, kernel]) => [name, kernelIn(memory, kernel)]);
-  const instance = new WebAssembly.Instance(module, {
-    m: { m: memory },
-    f: Object.fromEntries(functions) as WebAssembly.ModuleImports,
-  });
-  return instance.exports["run"] as Run;
+function compileBatch(batch: Batch, optimised: <T>(compile: () => T) => T): void {
+  const kernels = batch.kernels.encode();
+  batch.modules = {
+    control: new WebAssembly.Module(batch.control.encode()),
+    kernels: optimised(() => new WebAssembly.Module(kernels)),
+  };
 }
 
-const instances = new WeakMap<
-  WebAssembly.Memory,
-  Map<WebAssembly.Module, WebAssembly.ExportValue>
->();
-
-/** Instances of a kernel are shared by all programs that run in a memory. */
-function kernelIn(memory: WebAssembly.Memory, kernel: WebAssembly.Module): WebAssembly.ExportValue {
-  let known = instances.get(memory);
-  if (known === undefined) instances.set(memory, (known = new Map()));
-  let exported = known.get(kernel);
-  if (exported === undefined) {
-    const instance = new WebAssembly.Instance(kernel, { m: { m: memory } });
-    exported = instance.exports["k"]!;
-    known.set(kernel, exported);
+/** Instances are shared by all programs that run in a memory. */
+function instancesIn(memory: WebAssembly.Memory, batch: Batch): Instances {
+  let known = batch.instances.get(memory);
+  if (known === undefined) {
+    const imports = { m: { m: memory } };
+    const { exports } = new WebAssembly.Instance(batch.modules!.kernels, imports);
+    known = { kernels: exports };
+    batch.instances.set(memory, known);
   }
-  return exported;
+  return known;
 }
+
+function controlIn(memory: WebAssembly.Memory, batch: Batch): WebAssembly.Exports {
+  const own = instancesIn(memory, batch);
+  if (own.control === undefined) {
+    const functions: WebAssembly.ModuleImports = {};
+    for (const used of batch.uses) Object.assign(functions, instancesIn(memory, used).kernels);
+    const imports = { m: { m: memory }, f: functions };
+    own.control = new WebAssembly.Instance(batch.modules!.control, imports).exports;
+  }
+  return own.control;
+}
+
+type Run = (scratch: number, ...args: number[]) => void;
 
 function runProgram(program: Program, code: ControlCode, run: Run, launch: Launch): LaunchResult {
   const { memory, bindings, scalars } = launch;
@@ -112,23 +146,26 @@ function runProgram(program: Program, code: ControlCode, run: Run, launch: Launc
     throw new InternalError(`launch of ${program.name} with wrong bindings or scalars`);
   }
   const scratch = scratchOf(memory, code.layout.totalBytes);
+  const args = bindings.map(({ offsetBytes }) => memory.baseBytes + offsetBytes);
+  for (let i = 0; i < program.scalarCount; i++) args.push(scalars[i]!);
+  if (!code.mayFault) {
+    run(scratch, ...args);
+    return noFaults;
+  }
   const { faultsOffset, faultsBytes } = code.layout;
-  const faults = (): Uint8Array =>
-    new Uint8Array(memory.buffer, scratch + faultsOffset, faultsBytes);
-  faults().fill(0);
-  run(
-    scratch,
-    ...bindings.map(({ offsetBytes }) => memory.baseBytes + offsetBytes),
-    ...scalars.subarray(0, program.scalarCount),
-  );
-  const raised: Fault[] = [];
-  faults().forEach((isRaised, instruction) => {
+  const flags = new Uint8Array(memory.buffer, scratch + faultsOffset, faultsBytes);
+  flags.fill(0);
+  run(scratch, ...args);
+  const faults: Fault[] = [];
+  flags.forEach((isRaised, instruction) => {
     if (isRaised === 0) return;
     const { role } = code.instructions[instruction]!;
-    raised.push({ kind: "index-out-of-range", instruction, role });
+    faults.push({ kind: "index-out-of-range", instruction, role });
   });
-  return { faults: raised };
+  return { faults };
 }
+
+const noFaults: LaunchResult = { faults: [] };
 
 const pageBytes = 65_536;
 

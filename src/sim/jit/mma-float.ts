@@ -10,7 +10,7 @@ import { addPackColumns, addPackRows } from "./mma-pack.js";
 import { kernelFields, type MmaParams, mmaParams } from "./mma-params.js";
 import { addRows, rowsMost } from "./mma-rows.js";
 import { addTableFunction, areaCutter, callTable, entryAt } from "./mma-tables.js";
-import { ModuleBuilder } from "./module.js";
+import type { ModuleBuilder } from "./module.js";
 
 /** Bits of the kernel's mode parameter. */
 export const mmaMode = { clear: 1, fold: 2 } as const;
@@ -31,8 +31,7 @@ export function floatWorkBytes(rows: number, columns: number, positions: number)
   return tables + packed + edgeBytes + 16 * 64;
 }
 
-export function encodeFloatMma(): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder();
+export function addFloatMma(module: ModuleBuilder, exported: string): void {
   const functions: Functions = {
     table: addTableFunction(module),
     packRows: addPackRows(module),
@@ -41,10 +40,8 @@ export function encodeFloatMma(): Uint8Array<ArrayBuffer> {
     exchange: addExchange(module),
     rows: addRows(module),
   };
-  module.add({ params: mmaParams.map(() => "i32" as const), results: [], exported: "k" }, (f) =>
-    emitKernel(f, functions),
-  );
-  return module.encode();
+  const params = mmaParams.map(() => "i32" as const);
+  module.add({ params, results: [], exported }, (f) => emitKernel(f, functions));
 }
 
 interface Functions {

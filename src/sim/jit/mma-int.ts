@@ -9,7 +9,7 @@ import { elementBytes } from "./lane-format.js";
 import { mmaMode } from "./mma-float.js";
 import { kernelFields, type MmaParams, mmaParams, zeroParams } from "./mma-params.js";
 import { addTableFunction, areaCutter, callTable, entryAt } from "./mma-tables.js";
-import { ModuleBuilder } from "./module.js";
+import type { ModuleBuilder } from "./module.js";
 
 export interface IntMmaTypes {
   readonly a: DeviceDType;
@@ -30,8 +30,7 @@ export function intMmaKey(types: IntMmaTypes): string {
   return `mma ${types.a} ${types.b} ${types.zeroA ?? "-"} ${types.zeroB ?? "-"}`;
 }
 
-export function encodeIntMma(types: IntMmaTypes): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder();
+export function addIntMma(module: ModuleBuilder, types: IntMmaTypes, exported: string): void {
   const isPaired = Object.values(types).every((type: DeviceDType) => dtypes[type].bits <= 8);
   const functions = {
     table: addTableFunction(module),
@@ -40,8 +39,7 @@ export function encodeIntMma(types: IntMmaTypes): Uint8Array<ArrayBuffer> {
     block: addBlock(module, isPaired),
   };
   const params = Array.from({ length: intMmaParams }, () => "i32" as const);
-  module.add({ params, results: [], exported: "k" }, (f) => emitDriver(f, functions, isPaired));
-  return module.encode();
+  module.add({ params, results: [], exported }, (f) => emitDriver(f, functions, isPaired));
 }
 
 interface Functions {

@@ -14,14 +14,14 @@ import * as ints from "./ints.js";
 import type { Int } from "./ints.js";
 import type { Kernel } from "./kernels.js";
 import { elementBytes } from "./lane-format.js";
-import { encodeFloatMma, floatWorkBytes, mmaMode } from "./mma-float.js";
-import { encodeIntMma, intMmaKey, intMmaParams, intWorkBytes } from "./mma-int.js";
+import { addFloatMma, floatWorkBytes, mmaMode } from "./mma-float.js";
+import { addIntMma, intMmaKey, intMmaParams, intWorkBytes } from "./mma-int.js";
 import { type MmaParam, mmaParams, type ZeroParam, zeroParams } from "./mma-params.js";
 import { placeOf, scratchAt, type Site, type SlotPlace, strideIn } from "./site.js";
 
 type Mma = MmaBody<SlotSource, SlotDest, Condition>;
 
-const floatKernel: Kernel = { key: "mma f32", params: mmaParams.length, encode: encodeFloatMma };
+const floatKernel: Kernel = { key: "mma f32", params: mmaParams.length, add: addFloatMma };
 
 export function emitMma(site: Site, written: Mma): void {
   const body = oriented(written);
@@ -42,7 +42,7 @@ export function emitMma(site: Site, written: Mma): void {
   const kernel: Kernel = {
     key: intMmaKey(types),
     params: intMmaParams,
-    encode: () => encodeIntMma(types),
+    add: (module, exported) => addIntMma(module, types, exported),
   };
   site.call(kernel, [
     ...args,

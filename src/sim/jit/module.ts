@@ -1,6 +1,7 @@
 /**
- * Assembles functions into a WebAssembly module. All modules of the JIT import one memory as "m"."m"; functions
- * of other modules are imported as "f"."<name>" and must be declared before the first own function.
+ * Assembles functions into a WebAssembly module. All modules of the JIT import one memory as "m"."m" and functions
+ * of other modules as "f"."<name>". A module's functions call imports or one another, not both: the numbers of the
+ * own ones come after those of all imports, which are not known before the end.
  */
 import { InternalError } from "../../support/diagnostic.js";
 import { ByteWriter } from "./bytes.js";
@@ -10,16 +11,20 @@ import type { ValueType } from "./opcodes.js";
 export class ModuleBuilder {
   readonly #types = new Map<string, number>();
   readonly #typeList: Signature[] = [];
-  readonly #imports: { name: string; type: number }[] = [];
+  readonly #imports = new Map<string, { readonly index: number; readonly type: number }>();
   readonly #functions: { type: number; body: FunctionBuilder; exported: string | undefined }[] = [];
 
+  /** The import of that name, declared when it is first asked for. */
   import(name: string, params: readonly ValueType[], results: readonly ValueType[]): Callee {
-    if (this.#functions.length > 0) throw new InternalError("imports come before functions");
-    this.#imports.push({ name, type: this.#type({ params, results }) });
-    return { index: this.#imports.length - 1, params, results };
+    let known = this.#imports.get(name);
+    if (known === undefined) {
+      known = { index: this.#imports.size, type: this.#type({ params, results }) };
+      this.#imports.set(name, known);
+    }
+    return { index: known.index };
   }
 
-  /** Adds a function; `write` fills its body now. */
+  /** Adds a function; `write` fills its body now. What is returned may be called if nothing is imported. */
   add(
     signature: Signature & { readonly exported?: string },
     write: (f: FunctionBuilder) => void,
@@ -28,10 +33,13 @@ export class ModuleBuilder {
     const body = new FunctionBuilder(params, results);
     write(body);
     this.#functions.push({ type: this.#type(signature), body, exported: signature.exported });
-    return { index: this.#imports.length + this.#functions.length - 1, params, results };
+    return { index: this.#functions.length - 1, isOwn: true };
   }
 
   encode(): Uint8Array<ArrayBuffer> {
+    if (this.#imports.size > 0 && this.#functions.some(({ body }) => body.callsOwn)) {
+      throw new InternalError("a module both imports functions and calls its own");
+    }
     const out = new ByteWriter(4096);
     out.bytes([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     section(out, 1, this.#typeList, (into, { params, results }) => {
@@ -42,7 +50,8 @@ export class ModuleBuilder {
       for (const type of results) into.byte(typeCodes[type]);
     });
     const memory = { name: "", type: -1 };
-    section(out, 2, [memory, ...this.#imports], (into, { name, type }) => {
+    const imports = [...this.#imports].map(([name, { type }]) => ({ name, type }));
+    section(out, 2, [memory, ...imports], (into, { name, type }) => {
       into.name(type < 0 ? "m" : "f");
       into.name(type < 0 ? "m" : name);
       if (type < 0) into.bytes([2, 0, 0]);
@@ -53,7 +62,7 @@ export class ModuleBuilder {
     });
     section(out, 3, this.#functions, (into, { type }) => into.unsigned(type));
     const exports = this.#functions.flatMap(({ exported }, i) =>
-      exported === undefined ? [] : [{ name: exported, index: this.#imports.length + i }],
+      exported === undefined ? [] : [{ name: exported, index: imports.length + i }],
     );
     section(out, 7, exports, (into, { name, index }) => {
       into.name(name);

@@ -6,7 +6,6 @@ import type { Affine, Count, LoopHead, StoreBody } from "../../ir/tile.js";
 import type { Instruction, Program, ProgramNode, SlotDest, SlotSource } from "../../isa/program.js";
 import { dtypes } from "../../numerics/dtype.js";
 import { isTranslatable, type SlotMap, slotMap } from "./slot-map.js";
-import { stableText } from "./stable-text.js";
 import { operandsOf } from "./walk.js";
 
 export interface StoredQueue {
@@ -65,7 +64,7 @@ function storesTo(node: ProgramNode, binding: number): boolean {
 }
 
 function isSameStage(a: Instruction, b: Instruction): boolean {
-  return stableText(a.stage ?? null) === stableText(b.stage ?? null);
+  return JSON.stringify(a.stage ?? null) === JSON.stringify(b.stage ?? null);
 }
 
 function isPlain(program: Program, body: StoreBody<SlotSource>): boolean {
@@ -110,7 +109,7 @@ function writesWhatIsStored(
   const read = store.axes.map(({ count, slotStride }) => ({ count, stride: slotStride }));
   const walks = written.map(({ count, stride }) => ({ stride, most: count.max - 1 }));
   return (
-    stableText(normalised(written)) === stableText(normalised(read)) &&
+    JSON.stringify(normalised(written)) === JSON.stringify(normalised(read)) &&
     isTranslatable(map, output.dest.offset, walks, loops)
   );
 }

@@ -4,8 +4,21 @@ import { type DeviceDType, isFloat } from "../../numerics/dtype.js";
 import type { LaneProgram } from "../../numerics/lane.js";
 import { type Lane, type LaneProgramBuilder, laneProgramBuilder } from "../../numerics/lanes.js";
 
+const known = new Map<string, LaneProgram>();
+
+/** Most transfers are of a few kinds. */
+function shared(key: string, make: () => LaneProgram): LaneProgram {
+  let program = known.get(key);
+  if (program === undefined) known.set(key, (program = make()));
+  return program;
+}
+
 /** Sources: what is loaded, then, to dequantize, its scale and perhaps its zero point. */
 export function loadProgram(sources: readonly DeviceDType[], dest: DeviceDType): LaneProgram {
+  return shared(`load ${sources.join()} ${dest}`, () => makeLoad(sources, dest));
+}
+
+function makeLoad(sources: readonly DeviceDType[], dest: DeviceDType): LaneProgram {
   const b = laneProgramBuilder();
   const [stored, scale, zero] = sources.map((dtype, i) => sourceOf(b, i, dtype));
   if (scale === undefined) return b.finish([converted(b, stored!, dest)]);
@@ -24,8 +37,14 @@ export function fillProgram(dest: DeviceDType, word: number): LaneProgram {
 export function storeProgram(
   slot: DeviceDType,
   memory: DeviceDType,
-  combine: StoreBody<unknown>["combine"],
+  combine: Combine,
 ): LaneProgram {
+  return shared(`store ${slot} ${memory} ${combine}`, () => makeStore(slot, memory, combine));
+}
+
+type Combine = StoreBody<unknown>["combine"];
+
+function makeStore(slot: DeviceDType, memory: DeviceDType, combine: Combine): LaneProgram {
   const b = laneProgramBuilder();
   const value = converted(b, sourceOf(b, 0, slot), memory);
   if (combine === undefined) return b.finish([value]);
