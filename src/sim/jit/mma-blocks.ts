@@ -5,9 +5,9 @@ import type { ModuleBuilder } from "./module.js";
 
 /**
  * begins: the open segment starts at +0. folds: the segment goes into the sum and ends. fresh: the sum was +0, so it
- * need not be read; without folds it is set to that.
+ * need not be read; without folds it is set to that. closed: a segment that ended need not be set to +0.
  */
-export const blockMode = { begins: 1, folds: 2, fresh: 4 } as const;
+export const blockMode = { begins: 1, folds: 2, fresh: 4, closed: 8 } as const;
 
 /** An edge tile is four rows of eight sums, then as many open segments. */
 export const tileRowBytes = 32;
@@ -103,7 +103,9 @@ function emitFinish(ends: Ends): void {
         }),
       );
       each((i, row, offset) => f.store("v128.store", f.get(row), f.get(sums[i]!), offset));
-      each((_, row, offset) => storeOpen(row, offset, () => f.words(0)));
+      f.if(f.op("i32.eqz", isSet(ends, blockMode.closed)), () =>
+        each((_, row, offset) => storeOpen(row, offset, () => f.words(0))),
+      );
     },
     () => {
       each((i, row, offset) => storeOpen(row, offset, () => f.get(sums[i]!)));

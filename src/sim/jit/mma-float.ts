@@ -12,8 +12,8 @@ import { addRows, rowsMost } from "./mma-rows.js";
 import { addTableFunction, areaCutter, callTable, entryAt } from "./mma-tables.js";
 import type { ModuleBuilder } from "./module.js";
 
-/** Bits of the kernel's mode parameter. */
-export const mmaMode = { clear: 1, fold: 2 } as const;
+/** Bits of the kernel's mode parameter. closed: open segments are nobody's after the mma. */
+export const mmaMode = { clear: 1, fold: 2, closed: 4 } as const;
 
 /** A panel of 8 columns by a stretch is 16 KiB, a row group of packed A by a stretch 512 KiB. */
 const stretch = 512;
@@ -241,7 +241,8 @@ function stretchMode({ f, p, positions }: Kernel, at: Position, done: Local<"i32
     f.select(f.i32(result), f.i32(0), f.op("i32.and", f.get(condition), isSet(f, p.mode, modeBit)));
   f.set(at.mode, bit(isFirst, mmaMode.clear, blockMode.begins));
   f.set(at.mode, f.op("i32.or", f.get(at.mode), bit(isLast, mmaMode.fold, blockMode.folds)));
-  return f.op("i32.or", f.get(at.mode), bit(isLast, mmaMode.clear, blockMode.fresh));
+  f.set(at.mode, f.op("i32.or", f.get(at.mode), bit(isLast, mmaMode.clear, blockMode.fresh)));
+  return f.op("i32.or", f.get(at.mode), bit(isLast, mmaMode.closed, blockMode.closed));
 }
 
 function isSet(f: FunctionBuilder, mode: Local<"i32">, bit: number): I32 {

@@ -110,11 +110,10 @@ function commonArguments(site: Site, body: Mma, { a, b, c }: Places): Record<Mma
   const { f, environment, layout } = site;
   const condition = (x: Condition, bit: number): Int =>
     ints.scale(f, emitCondition(f, x, environment), bit);
-  const mode = ints.add(
-    f,
-    condition(body.clear, mmaMode.clear),
-    condition(body.fold, mmaMode.fold),
-  );
+  const isWhole = body.clear.kind === "always" && body.fold.kind === "always";
+  const mode = isWhole
+    ? ints.constant(mmaMode.clear | mmaMode.fold | wholeMode(site.program, body.dest.queue))
+    : ints.add(f, condition(body.clear, mmaMode.clear), condition(body.fold, mmaMode.fold));
   const args: Record<string, Int> = {
     a: a.address,
     b: b.address,
@@ -136,6 +135,18 @@ function commonArguments(site: Site, body: Mma, { a, b, c }: Places): Record<Mma
     });
   }
   return args as Record<MmaParam, Int>;
+}
+
+/** Where all mmas on a queue begin and end their segments themselves, no open segment is ever read. */
+function wholeMode(program: Program, queue: number): number {
+  const isWhole = (node: ProgramNode): boolean => {
+    if (node.kind === "loop") return node.body.every(isWhole);
+    if (node.kind !== "instruction") return true;
+    const { body } = node.instruction;
+    if (body.op !== "mma" || body.dest.queue !== queue) return true;
+    return body.clear.kind === "always" && body.fold.kind === "always";
+  };
+  return program.body.every(isWhole) ? mmaMode.closed : 0;
 }
 
 /** The parameters of each role's axes, slowest first. */
