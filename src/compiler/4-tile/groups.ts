@@ -9,7 +9,9 @@
  * Movement nodes belong to no group: they are absorbed into the walks of those that read them.
  */
 import type { Graph, Node, Value } from "../../ir/graph.js";
+import { tileLimits } from "../../ir/tile.js";
 import { isMovement } from "./index-map.js";
+import { memoryOperands } from "./prepare.js";
 import { analyseSpace, type Space } from "./space.js";
 
 export interface Group {
@@ -73,11 +75,25 @@ function tryJoin(group: MutableGroup, added: readonly Node[], state: FusionState
   const contracts = kinds.filter((kind) => kind === "contract").length;
   if (contracts > 1 || (contracts === 1 && kinds.includes("reduce"))) return false;
   const space = analyseSpace({ nodes, root: group.root, producers: state.producers });
-  if (space === undefined) return false;
+  if (space === undefined || !operandsFit(nodes, space, state)) return false;
   group.nodes = nodes;
   group.space = space;
   for (const node of added) state.groupOf.set(node, group);
   return true;
+}
+
+/**
+ * Whether one vec can read all that the group reads from memory. Values that stay in L1 between the statements of
+ * a group take operands as well.
+ */
+function operandsFit(nodes: ReadonlySet<Node>, space: Space, state: FusionState): boolean {
+  const isPlain = [...nodes].every((node) => node.op.kind === "map");
+  const limit = isPlain ? tileLimits.vecInputs : tileLimits.vecInputs - 2;
+  const vector = [...nodes].filter((node) => node.op.kind !== "contract");
+  const read = memoryOperands(vector, space, state.producers).map(
+    ({ value, map }) => `${value.name} ${JSON.stringify(map)}`,
+  );
+  return new Set(read).size <= limit;
 }
 
 /** The map with all maps above it that only it and the group read, up to and with at least one reduction. */

@@ -29,7 +29,6 @@ import {
   emitRoot,
   emitVec,
   fullValue,
-  loadLeaf,
   loadReady,
   materialise,
   newTile,
@@ -96,7 +95,7 @@ function emitLevel(state: TileState, level: number): void {
   }
 }
 
-/** A loop over the outermost row axis, with the leaves that vary along the row loaded inside. */
+/** A loop over the outermost row axis; leaves that vary along the row are loaded inside, where they are read. */
 function emitChunks(state: TileState, chunk: number, body: (loop: number) => void): void {
   const { writer, prepared, positions } = state;
   const [axis] = rowAxes(state);
@@ -107,12 +106,12 @@ function emitChunks(state: TileState, chunk: number, body: (loop: number) => voi
   if (whole.min < 1) writer.requireClamped(whole, "a row in chunks could be empty");
   const loop = writer.begin(prepared.axes[axis]!.name, "time", whole, chunk);
   positions[axis] = loop.position;
-  const chunked = prepared.leaves.filter((leaf) =>
-    rowAxes(state).some((a) => usesAxis(leaf.access, a)),
-  );
-  for (const leaf of chunked) state.tiles.set(leaf, loadLeaf(state, leaf, 2));
+  state.loadsChunks = true;
   body(loop.id);
-  for (const leaf of chunked) state.tiles.delete(leaf);
+  state.loadsChunks = false;
+  for (const leaf of prepared.leaves) {
+    if (rowAxes(state).some((a) => usesAxis(leaf.access, a))) state.tiles.delete(leaf);
+  }
   positions[axis] = whole;
   writer.end();
 }

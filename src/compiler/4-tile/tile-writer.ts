@@ -73,6 +73,8 @@ export interface TileState {
   /** Axes whose temporal loop is still to be opened. */
   loopsAhead: readonly number[];
   insideTime: boolean;
+  /** Inside a loop over chunks of a row: what a statement reads of the row is loaded just before it. */
+  loadsChunks: boolean;
   spatial: { axis: number; loop: number }[];
 }
 
@@ -100,6 +102,7 @@ export function startState(
     role: writer.role("compute", [...new Set(origins)]),
     loopsAhead: prepared.order.filter((axis) => prepared.axes[axis]!.role !== "row"),
     insideTime: false,
+    loadsChunks: false,
     spatial: [],
   };
 }
@@ -345,8 +348,13 @@ export function sourcesOf(state: TileState, axes: readonly number[]): Expression
     computed: state.computed,
     loaded: (operand) => {
       const leaf = prepared.leaves.find((l) => l.operands.includes(operand));
-      const tile = leaf === undefined ? undefined : state.tiles.get(leaf);
-      if (tile === undefined) throw new InternalError(`${operand.value.name} is not loaded`);
+      const known = leaf === undefined ? undefined : state.tiles.get(leaf);
+      if (known !== undefined) return known;
+      if (leaf === undefined || !state.loadsChunks) {
+        throw new InternalError(`${operand.value.name} is not loaded`);
+      }
+      const tile = loadLeaf(state, leaf, 2);
+      state.tiles.set(leaf, tile);
       return tile;
     },
     vecAxis: (axis) => axes.indexOf(axis),
