@@ -7,7 +7,7 @@ import { slowCycles } from "../support/slow-timing.js";
 describe("random programs without deliveries", () => {
   it("take as many cycles as counted one by one", () => {
     let covered = 0;
-    for (let seed = 0; seed < 300; seed++) {
+    for (let seed = 0; seed < 150; seed++) {
       const { program, scalars } = randomProgram(seed);
       const machine = {
         ...mini,
@@ -19,6 +19,6 @@ describe("random programs without deliveries", () => {
       covered++;
       expect(timeProgram(program, machine, scalars).cycles, `seed ${seed}`).toBe(slow);
     }
-    expect(covered).toBeGreaterThan(100);
+    expect(covered).toBeGreaterThan(50);
   });
 });

@@ -2,8 +2,9 @@
  * Which steps of a loop are alike for an engine: all the trips in them are full, neither first nor last, and nothing
  * that costs depends on the loop's index. So what happened in one of them happens again in the next.
  */
-import type { Affine, TransferAxis } from "../../ir/tile.js";
+import type { Affine } from "../../ir/tile.js";
 import { tripOf } from "../../ir/semantics.js";
+import type { CostAxis } from "./operation.js";
 import type { Cursor, Frame, ProjectedLoop, Steps } from "./projection.js";
 import {
   isAlwaysFull,
@@ -66,6 +67,7 @@ function isPlainBody(loop: ProjectedLoop, moving: ReadonlySet<number>, place: Sp
         return isPlainBody(node, inside, withRunning(head, place));
       }
       case "operation":
+        if (node.operation.isFixed) return true;
         return node.operation.instruction.body.axes.every((axis) =>
           isPlainAxis(axis, moving, place),
         );
@@ -76,7 +78,7 @@ function isPlainBody(loop: ProjectedLoop, moving: ReadonlySet<number>, place: Sp
 }
 
 function isPlainAxis(
-  { count, clip }: Pick<TransferAxis, "count" | "clip">,
+  { count, clip }: CostAxis,
   moving: ReadonlySet<number>,
   place: SpanPlace,
 ): boolean {

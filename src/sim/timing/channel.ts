@@ -18,7 +18,7 @@ import {
   wake,
 } from "./state.js";
 import { addTally, addToTally } from "./tally.js";
-import { loopsOf } from "./trace.js";
+import { loopsOf, type OnEvent } from "./trace.js";
 
 /** Issues the next instruction if it can. */
 export function tryChannel(simulation: Simulation, actor: Actor): void {
@@ -121,6 +121,7 @@ function transferOf(
     readyAt: now + latency,
     isMoving: false,
     movesAt: 0,
+    movedAt: 0,
     landsAt: 0,
     loops: onEvent === undefined ? [] : loopsOf(cursor),
   };
@@ -189,7 +190,9 @@ export function finishMove(simulation: Simulation, transfer: Transfer): void {
     popSources(actor, head, (actors) => wake(simulation, actors));
     wake(simulation, [actor]);
   }
+  transfer.movedAt = now;
   transfer.landsAt = now + landingCycles(simulation, transfer);
+  if (simulation.onEvent !== undefined) trace(simulation.onEvent, transfer);
   if (transfer.landsAt === now) land(simulation, transfer);
   else parties[0]!.actor.landings.push(transfer);
   for (const { actor } of parties) {
@@ -207,23 +210,25 @@ function landingCycles({ machine, rates }: Simulation, { operation, parties }: T
   return machine.network.injectionCycles + route.hops * machine.network.hopCycles;
 }
 
-function land(simulation: Simulation, transfer: Transfer): void {
-  const { operation, parties } = transfer;
+function land(simulation: Simulation, { parties }: Transfer): void {
   for (const { actor, head } of parties) {
     publishDests(actor, head, (actors) => wake(simulation, actors));
     wake(simulation, [actor]);
   }
-  const members = parties.flatMap(({ actor }) => actor.members.members.map(({ number }) => number));
-  simulation.onEvent?.({
+}
+
+function trace(onEvent: OnEvent, transfer: Transfer): void {
+  const { operation, parties, issuedAt, movesAt, movedAt, landsAt, loops } = transfer;
+  onEvent({
     engine: operation.engine,
-    members,
+    members: parties.flatMap(({ actor }) => actor.members.members.map(({ number }) => number)),
     instruction: operation.number,
     role: operation.instruction.role,
-    start: transfer.issuedAt,
-    moves: transfer.movesAt,
-    end: transfer.landsAt,
-    done: transfer.landsAt,
-    loops: transfer.loops,
+    issue: issuedAt,
+    start: movesAt,
+    end: movedAt,
+    done: landsAt,
+    loops,
   });
 }
 

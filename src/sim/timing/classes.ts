@@ -9,7 +9,7 @@ import type { LoopHead } from "../../ir/tile.js";
 import type { Program, ProgramNode } from "../../isa/program.js";
 import { conditionLoops } from "../../isa/sites.js";
 import type { DeviceMachine } from "../../target/machine.js";
-import type { Operation } from "./operation.js";
+import type { CostAxis, Operation } from "./operation.js";
 import {
   fixedPart,
   isAlwaysFull,
@@ -53,7 +53,7 @@ export function memberClasses(options: ClassOptions): MemberClass[] {
   const { program, operations, scalars, merge } = options;
   const members = createMembers(program.grid, scalars);
   const edges = loopsOfConditions(operations);
-  const surveys = members.map((member) => survey(program, member, edges));
+  const surveys = members.map((member) => survey(program, member, { operations, edges }));
   const pushes = operations.flatMap((operation) => pushesOf(operation, surveys, options));
   let classOf = numbered(members.map((_, i) => (merge ? surveys[i]!.text : String(i))));
   for (;;) {
@@ -87,6 +87,12 @@ function numbered(texts: readonly string[]): number[] {
   });
 }
 
+interface SurveyContext {
+  readonly operations: readonly Operation[];
+  /** Loops whose first or last trip makes a difference. */
+  readonly edges: ReadonlySet<number>;
+}
+
 interface Survey {
   readonly member: Member;
   /** The same for members to which everything costs the same. */
@@ -95,7 +101,7 @@ interface Survey {
   readonly reached: ReadonlyMap<number, readonly LoopHead[]>;
 }
 
-function survey(program: Program, member: Member, edges: ReadonlySet<number>): Survey {
+function survey(program: Program, member: Member, { operations, edges }: SurveyContext): Survey {
   const parts: (string | number)[] = [];
   const reached = new Map<number, readonly LoopHead[]>();
   let number = 0;
@@ -103,8 +109,9 @@ function survey(program: Program, member: Member, edges: ReadonlySet<number>): S
     for (const node of nodes) {
       if (node.kind === "barrier") continue;
       if (node.kind === "instruction") {
+        const { isFixed, instruction } = operations[number]!;
         reached.set(number++, spatial);
-        parts.push(...axisParts(node.instruction.body.axes, place));
+        if (!isFixed) parts.push(...axisParts(instruction.body.axes, place));
       } else if (node.head.over === "time") {
         parts.push(...loopParts(node.head, place));
         visit(node.body, withRunning(node.head, place), spatial);
@@ -145,9 +152,7 @@ function loopParts(head: LoopHead, place: SpanPlace): number[] {
   return isNeverLimited(head, place) ? lengths : [start, ...lengths];
 }
 
-type Axes = readonly Parameters<typeof isNeverClipped>[0][];
-
-function axisParts(axes: Axes, place: SpanPlace): (string | number)[] {
+function axisParts(axes: readonly CostAxis[], place: SpanPlace): (string | number)[] {
   const parts: (string | number)[] = [];
   for (const { count, clip } of axes) {
     if (count.value.terms.length > 0) {

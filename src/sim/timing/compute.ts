@@ -48,6 +48,7 @@ function start(simulation: Simulation, actor: Actor, head: Head): void {
     members: actor.members.members.map(({ number }) => number),
     instruction: head.operation.number,
     role: head.operation.instruction.role,
+    issue: now,
     start: now,
     end: actor.busyUntil,
     done: at,

@@ -4,7 +4,7 @@ import type { Condition, Program, SlotDest, SlotSource } from "../../isa/program
 import { isFloat, type DeviceDType } from "../../numerics/dtype.js";
 import type { DeviceMachine, TensorType } from "../../target/machine.js";
 import { bitsOf, type Cost, product } from "./cost.js";
-import { type Tally, tallyRow } from "./tally.js";
+import { emptyRow, type Tally, tallyRow } from "./tally.js";
 
 type Mma = MmaBody<SlotSource, SlotDest, Condition>;
 
@@ -81,7 +81,7 @@ export function mmaCost(
     cycles: Math.max(isEmpty ? 0 : best.cycles, tensor.issueCycles),
     memoryBytes: 0,
     slotBytes: 0,
-    shared: tallyRow({}),
+    shared: emptyRow,
     own: tallyRow({
       instructions: 1,
       [macField[type]]: macs,

@@ -5,7 +5,7 @@ import { byteLength } from "../../numerics/dtype.js";
 import { type LaneOpName, laneOps } from "../../numerics/lane.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import { type Cost, product } from "./cost.js";
-import { type Tally, tallyRow } from "./tally.js";
+import { emptyRow, type Tally, tallyRow } from "./tally.js";
 
 type Vec = VecBody<SlotSource, SlotDest, Condition>;
 
@@ -35,7 +35,7 @@ export function vecCost(
     cycles,
     memoryBytes: 0,
     slotBytes: 0,
-    shared: tallyRow({}),
+    shared: emptyRow,
     own: tallyRow({
       instructions: 1,
       laneOperations: shape.positions * work.simple,

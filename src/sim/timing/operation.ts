@@ -1,5 +1,5 @@
 /** An instruction prepared for timing: the queues that it waits for and moves, in one list each. */
-import type { Delivery } from "../../ir/tile.js";
+import type { Delivery, TransferAxis } from "../../ir/tile.js";
 import type { Environment } from "../../ir/semantics.js";
 import {
   type Condition,
@@ -18,8 +18,9 @@ export interface Operation {
   readonly engine: EngineRef;
   readonly sources: readonly Source[];
   readonly dests: readonly Dest[];
-  /** Tokens that are published when all is done; for a store, when memory has acknowledged it. */
   readonly delivery: Delivery | undefined;
+  /** It costs the same whenever it runs: no count or clip depends on anything. */
+  readonly isFixed: boolean;
 }
 
 /** The head of a queue that must be full. */
@@ -72,7 +73,16 @@ function operationOf(program: Program, { instruction, engine, number }: Site): O
   }
   const { body } = instruction;
   const delivery = body.op === "load" ? body.delivery : undefined;
-  return { number, instruction, engine, sources, dests, delivery };
+  const isFixed = body.axes.every(isFixedAxis);
+  return { number, instruction, engine, sources, dests, delivery, isFixed };
+}
+
+/** Counts and clips of transfers; counts of the others. */
+export type CostAxis = Pick<TransferAxis, "count" | "clip">;
+
+function isFixedAxis({ count, clip }: CostAxis): boolean {
+  if (count.value.terms.length > 0) return false;
+  return clip === undefined || clip.origin.terms.length + clip.limit.value.terms.length === 0;
 }
 
 export function holds(condition: Condition, { trips }: Environment): boolean {

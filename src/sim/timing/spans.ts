@@ -2,8 +2,9 @@
  * Between what bounds expressions lie while some loops run, and whether a trip of a loop costs the same whatever its
  * index: what tells equal members and equal trips apart from others. Only ever too careful.
  */
-import type { Affine, Count, LoopHead, TransferAxis } from "../../ir/tile.js";
+import type { Affine, Count, LoopHead } from "../../ir/tile.js";
 import { evaluateAffine, type Environment } from "../../ir/semantics.js";
+import type { CostAxis } from "./operation.js";
 
 /** Inclusive. */
 export interface Span {
@@ -64,10 +65,7 @@ export function withRunning(head: LoopHead, place: SpanPlace): SpanPlace {
 }
 
 /** No position of the axis is ever clipped. */
-export function isNeverClipped(
-  { clip, count }: Pick<TransferAxis, "clip" | "count">,
-  place: SpanPlace,
-): boolean {
+export function isNeverClipped({ clip, count }: CostAxis, place: SpanPlace): boolean {
   if (clip === undefined) return true;
   const most = Math.min(Math.max(spanOf(count.value, place).high, 0), count.max);
   if (most === 0) return true;

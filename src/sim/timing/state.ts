@@ -2,6 +2,7 @@
  * The state of a program in time: one actor per class of members and engine or channel, each at a place of its own
  * in the program; the queues between them; the data on their way.
  */
+import type { Environment } from "../../ir/semantics.js";
 import type { EngineRef, Program } from "../../isa/program.js";
 import { sameEngine } from "../../isa/sites.js";
 import { cyclesOfNs, type DeviceMachine } from "../../target/machine.js";
@@ -87,6 +88,7 @@ export interface Transfer extends Stream {
   readonly readyAt: number;
   isMoving: boolean;
   movesAt: number;
+  movedAt: number;
   landsAt: number;
   readonly loops: TraceEvent["loops"];
 }
@@ -261,25 +263,35 @@ export function takeNext(simulation: Simulation, actor: Actor): void {
     actor.head = current;
     return;
   }
-  const { instruction, number, sources, dests, engine } = current;
-  const extents = extentsOf(instruction, environment);
-  const key = extents.join();
-  const known = simulation.costs[number]!;
-  let cost = known.get(key);
-  if (cost === undefined) {
-    cost = costOf(instruction, extents, simulation.program, simulation.machine);
-    known.set(key, cost);
-  }
+  const { number, sources, dests, engine } = current;
   const isVector = engine.engine === "vector";
   actor.head = {
     operation: current,
-    cost,
+    cost: currentCost(simulation, current, environment),
     route: actor.members.routes.get(number),
     pops: sources.map(({ pop }) => holds(pop, environment)),
     publishes: dests.map(({ publish }) => holds(publish, environment)),
     // Accumulators add up in the order of the passes, without waiting.
     continues: dests.map(({ begins }) => isVector && !holds(begins, environment)),
   };
+}
+
+function currentCost(
+  { costs, program, machine }: Simulation,
+  { number, instruction, isFixed }: Operation,
+  environment: Environment,
+): Cost {
+  const known = costs[number]!;
+  const fixed = isFixed ? known.get("") : undefined;
+  if (fixed !== undefined) return fixed;
+  const extents = extentsOf(instruction, environment);
+  const key = isFixed ? "" : extents.join();
+  let cost = known.get(key);
+  if (cost === undefined) {
+    cost = costOf(instruction, extents, program, machine);
+    known.set(key, cost);
+  }
+  return cost;
 }
 
 export function wake(simulation: Simulation, actors: readonly Actor[]): void {

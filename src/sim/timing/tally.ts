@@ -44,6 +44,9 @@ export function tallyRow(counts: Partial<Tally>): TallyRow {
   return row;
 }
 
+/** What nothing counts. */
+export const emptyRow: TallyRow = tallyRow({});
+
 export function addToTally(into: Float64Array, field: TallyField, amount: number): void {
   into[places.get(field)!]! += amount;
 }

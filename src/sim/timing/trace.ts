@@ -9,12 +9,12 @@ export interface TraceEvent {
   /** Number in the program's text, loops and barriers not counted. */
   readonly instruction: number;
   readonly role: number;
-  /** It starts (a transfer is issued), leaves its engine (its data have landed), and is done. */
+  /** It is issued, and has the engine to itself between start (the first byte of a transfer) and end. */
+  readonly issue: number;
   readonly start: number;
   readonly end: number;
+  /** Its results or data have arrived, or are acknowledged. */
   readonly done: number;
-  /** Transfers: when the first byte comes. */
-  readonly moves?: number;
   /** The loops around it, outermost first. */
   readonly loops: readonly { readonly name: string; readonly index: number }[];
 }
