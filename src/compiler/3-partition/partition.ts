@@ -34,6 +34,8 @@ export function partition(graph: Graph): PartitionedGraph {
 export function whyHost(node: Node): string | undefined {
   const { op } = node;
   if (op.kind === "host") return op.reason;
+  if (op.kind === "map" && op.encode !== undefined)
+    return "the device rounds to fp8 with saturation only";
   for (const value of [...node.inputs, ...node.outputs]) {
     if (value.unknownShape) return `the shape of "${value.name}" depends on data`;
     const isScalar = value.dims !== undefined && value.dims.length <= 1;
