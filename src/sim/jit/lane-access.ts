@@ -24,6 +24,8 @@ export interface LanePlace {
   readonly step: LaneStep;
   /** Address of the first element; of element 0 of the operand if packed. */
   readonly address: Local<"i32">;
+  /** Bytes from there, not for lanes apart. */
+  readonly offset?: number;
   /** Packed only: number of the first element. */
   readonly element?: Local<"i32">;
   /** Apart and packed only. Zero where only the first lane counts. */
@@ -56,9 +58,9 @@ function readRaw(f: FunctionBuilder, place: LanePlace): V128 {
   const bytes = elementBytes[place.dtype];
   switch (place.step) {
     case "same":
-      return f.load(splatLoads[bytes], f.get(place.address));
+      return f.load(splatLoads[bytes], f.get(place.address), place.offset);
     case "side":
-      return f.load(sideLoads[bytes], f.get(place.address));
+      return f.load(sideLoads[bytes], f.get(place.address), place.offset);
     case "apart":
       return readApart(f, place, bytes);
     case "packed":
@@ -139,11 +141,13 @@ function writtenRaw(f: FunctionBuilder, place: LanePlace, value: Local<"v128">):
 
 function writeRaw(f: FunctionBuilder, place: LanePlace, count: 1 | 4, raw: Local<"v128">): void {
   const bytes = elementBytes[place.dtype];
-  if (count === 1) return f.storeLane(laneStores[bytes], f.get(place.address), f.get(raw), 0);
+  const { offset } = place;
+  const at = () => f.get(place.address);
+  if (count === 1) return f.storeLane(laneStores[bytes], at(), f.get(raw), 0, offset);
   if (place.step === "side") {
-    if (bytes === 4) return f.store("v128.store", f.get(place.address), f.get(raw));
+    if (bytes === 4) return f.store("v128.store", at(), f.get(raw), offset);
     const name = bytes === 2 ? "v128.store64_lane" : "v128.store32_lane";
-    return f.storeLane(name, f.get(place.address), f.get(raw), 0);
+    return f.storeLane(name, at(), f.get(raw), 0, offset);
   }
   const address = f.keep("i32", f.get(place.address));
   for (let lane = 0; lane < 4; lane++) {

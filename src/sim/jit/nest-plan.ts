@@ -8,7 +8,13 @@ import type { LaneProgram } from "../../numerics/lane.js";
 import { type BoolForm, elementBytes, type Rounding } from "./lane-format.js";
 import type { LaneStep } from "./lane-access.js";
 import { type Int, isValue, boundsOf, zero, constant } from "./ints.js";
-import type { NestCarry, NestOutput, NestParam, NestSpec } from "./nest-spec.js";
+import {
+  hasPartials,
+  type NestCarry,
+  type NestOutput,
+  type NestParam,
+  type NestSpec,
+} from "./nest-spec.js";
 import { InternalError } from "../../support/diagnostic.js";
 
 /** A walk: axes with operands that have one stride per axis, in elements. */
@@ -253,6 +259,7 @@ function specOf(walk: Walk, arrangement: Arrangement): NestSpec {
     levels: levels.map(({ axis }) => ({ axis: usesIndex(walk, axis) ? axis : -1 })),
     parallel,
     ...(chunk === undefined ? {} : { chunk }),
+    ...vectorsOf(walk, arrangement),
     operands: walk.operands.map(({ dtype, packed, boolForm, rounding }, number) => ({
       dtype,
       packed,
@@ -286,6 +293,28 @@ function specOf(walk: Walk, arrangement: Arrangement): NestSpec {
           },
         }),
   };
+}
+
+/**
+ * A short program that reduces waits for its own last result; several chunks at once fill the time. Only where lanes
+ * lie side by side, so that chunks are a fixed distance apart.
+ */
+function vectorsOf(walk: Walk, { levels, parallel, chunk }: Arrangement): { vectors?: number } {
+  if (chunk === undefined || chunk >= parallel || parallel === levels.length) return {};
+  const level = levels[chunk]!;
+  const { most } = boundsOf(level.count);
+  const { instructions } = walk.program;
+  const isPlain =
+    walk.gather === undefined &&
+    walk.carries.length === 0 &&
+    instructions.length <= 8 &&
+    instructions.every(({ op }) => op !== "lookup") &&
+    walk.outputs.every(({ reduce }) => reduce !== undefined && !hasPartials(reduce)) &&
+    walk.operands.every((_, operand) => {
+      const step = stepOf(walk, operand, level);
+      return step === "side" || step === "same";
+    });
+  return isPlain && most >= 8 ? { vectors: most >= 16 ? 4 : 2 } : {};
 }
 
 /** A gathered operand does not move along the axis whose position the index replaces. */

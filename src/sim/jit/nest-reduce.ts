@@ -3,7 +3,7 @@
  * chunk are neighbours of one reduction, which floating sums and products allow because element i belongs to partial
  * i mod 16: four registers hold the 16 partials.
  */
-import { emitRead, emitWrite, type LanePlace } from "./lane-access.js";
+import { emitRead, emitWrite, type LanePlace, type LanesWritten } from "./lane-access.js";
 import type { FunctionBuilder, Local, V128 } from "./function.js";
 import { floatBits } from "./function.js";
 import { hasPartials, type NestOutput, type NestParam } from "./nest-spec.js";
@@ -24,6 +24,7 @@ export interface AccumulatorOptions {
   readonly number: number;
   readonly mode: LaneMode;
   readonly full: Local<"i32"> | undefined;
+  readonly lanes: LanesWritten;
   readonly param: (wanted: NestParam) => Local<"i32">;
 }
 
@@ -76,7 +77,7 @@ function identityWord({ reduction, type }: Reduce): number {
 }
 
 /** One register, four cells. */
-function plainCells({ f, reduce, number, full, param }: AccumulatorOptions): Accumulator {
+function plainCells({ f, reduce, number, lanes, param }: AccumulatorOptions): Accumulator {
   const sum = f.local("v128");
   return {
     begin(place) {
@@ -87,23 +88,21 @@ function plainCells({ f, reduce, number, full, param }: AccumulatorOptions): Acc
       );
     },
     add: (value) => f.set(sum, emitCombine(f, reduce, f.get(sum), f.get(value))),
-    end: (place) => emitWrite(f, place, full ?? "first", sum),
+    end: (place) => emitWrite(f, place, lanes, sum),
   };
 }
 
-/** One register of four partial results; what the cell held before joins at the end. */
+/** Sixteen partial results in four registers that take turns; what the cell held before joins at the end. */
 function anyOrderRow({ f, reduce, number, full, param }: AccumulatorOptions): Accumulator {
-  const sum = f.local("v128");
+  const q = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")] as const;
   return {
-    begin: () => f.set(sum, f.words(identityWord(reduce))),
-    add: (value) => addLanes(f, reduce, sum, value, full!),
+    begin: () => q.forEach((register) => f.set(register, f.words(identityWord(reduce)))),
+    add(value) {
+      addLanes(f, reduce, q[0], value, full!);
+      turnRegisters(f, q);
+    },
     end(place) {
-      const fold = (lanes: readonly [number, number, number, number]): void => {
-        const other = f.keep("v128", f.shuffleWords(f.get(sum), f.get(sum), lanes));
-        f.set(sum, emitCombine(f, reduce, f.get(sum), f.get(other)));
-      };
-      fold([2, 3, 0, 1]);
-      fold([1, 0, 3, 2]);
+      const sum = foldRegisters(f, reduce, q);
       f.if(f.op("i32.eqz", f.get(param({ kind: "init", output: number }))), () => {
         const before = f.keep("v128", emitRead(f, place, "mask"));
         f.set(sum, emitCombine(f, reduce, f.get(before), f.get(sum)));
@@ -111,6 +110,28 @@ function anyOrderRow({ f, reduce, number, full, param }: AccumulatorOptions): Ac
       emitWrite(f, place, "first", sum);
     },
   };
+}
+
+type Registers = readonly [Local<"v128">, Local<"v128">, Local<"v128">, Local<"v128">];
+
+/** The second becomes the first. */
+function turnRegisters(f: FunctionBuilder, q: Registers): void {
+  const [first, ...rest] = q.map((register) => f.keep("v128", f.get(register)));
+  [...rest, first!].forEach((register, i) => f.set(q[i]!, f.get(register)));
+}
+
+/** All sixteen into every lane: + 8, + 4, + 2, + 1. */
+function foldRegisters(f: FunctionBuilder, reduce: Reduce, q: Registers): Local<"v128"> {
+  const pair = (a: Local<"v128">, b: Local<"v128">): Local<"v128"> =>
+    f.keep("v128", emitCombine(f, reduce, f.get(a), f.get(b)));
+  let sum = pair(pair(q[0], q[2]), pair(q[1], q[3]));
+  for (const lanes of [
+    [2, 3, 0, 1],
+    [1, 0, 3, 2],
+  ] as const) {
+    sum = pair(sum, f.keep("v128", f.shuffleWords(f.get(sum), f.get(sum), lanes)));
+  }
+  return sum;
 }
 
 /** Combines all lanes, or lane 0 while only that counts. */
@@ -133,7 +154,7 @@ function addLanes(
 
 /** Partials of four cells in memory, 16 vectors. */
 function partialCells(options: AccumulatorOptions): Accumulator {
-  const { f, reduce, number, full, param } = options;
+  const { f, reduce, number, lanes, param } = options;
   const base = f.local("i32");
   const offset = f.local("i32");
   const at = f.local("i32");
@@ -160,7 +181,7 @@ function partialCells(options: AccumulatorOptions): Accumulator {
       if (reduce.raw) {
         eachPartial(options, place, at, (partial) => {
           f.set(offset, f.op("i32.shl", f.get(at), f.i32(4)));
-          emitWrite(f, partial, full ?? "first", f.keep("v128", f.load("v128.load", address())));
+          emitWrite(f, partial, lanes, f.keep("v128", f.load("v128.load", address())));
         });
         return;
       }
@@ -172,7 +193,7 @@ function partialCells(options: AccumulatorOptions): Accumulator {
           return () => f.get(sum);
         });
       }
-      emitWrite(f, place, full ?? "first", f.keep("v128", sums[0]!()));
+      emitWrite(f, place, lanes, f.keep("v128", sums[0]!()));
     },
   };
 }
@@ -244,10 +265,7 @@ function partialRow(options: AccumulatorOptions): Accumulator {
       addLanes(f, reduce, q[0], value, full!);
       f.if(
         f.get(full!),
-        () => {
-          const [first, ...rest] = q.map((register) => f.keep("v128", f.get(register)));
-          [...rest, first!].forEach((register, i) => f.set(q[i]!, f.get(register)));
-        },
+        () => turnRegisters(f, q),
         () => {
           const old = f.keep("v128", f.get(q[0]));
           const turned = (low: Local<"v128">, high: Local<"v128">) =>
@@ -271,15 +289,7 @@ function partialRow(options: AccumulatorOptions): Accumulator {
         });
         return;
       }
-      const pair = (a: Local<"v128">, b: Local<"v128">): Local<"v128"> =>
-        f.keep("v128", emitCombine(f, reduce, f.get(a), f.get(b)));
-      let sum = pair(pair(q[0], q[2]), pair(q[1], q[3]));
-      for (const lanes of [
-        [2, 3, 0, 1],
-        [1, 0, 3, 2],
-      ] as const) {
-        sum = pair(sum, f.keep("v128", f.shuffleWords(f.get(sum), f.get(sum), lanes)));
-      }
+      const sum = foldRegisters(f, reduce, q);
       emitWrite(f, place, "first", sum);
     },
   };

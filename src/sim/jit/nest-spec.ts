@@ -19,6 +19,8 @@ export interface NestSpec {
    * (lanes are neighbours of one reduction). Absent: one position at a time, in row-major order.
    */
   readonly chunk?: number;
+  /** So many chunks are handled at once as long as there are. */
+  readonly vectors?: number;
   readonly operands: readonly NestOperand[];
   readonly program: LaneProgram;
   /** Per input number of the lane program: its operand. */

@@ -4,7 +4,7 @@
  * positions left, in which only lane 0 counts. Reads may then touch memory up to 16 bytes past an operand.
  */
 import { emitLanes, type LaneValue } from "./lane-code.js";
-import { emitRead, emitWrite, type LanePlace } from "./lane-access.js";
+import { emitRead, emitWrite, type LanePlace, type LanesWritten } from "./lane-access.js";
 import { elementBytes, emitDecode } from "./lane-format.js";
 import type { Callee, FunctionBuilder, I32, Local, V128 } from "./function.js";
 import type { ModuleBuilder } from "./module.js";
@@ -30,12 +30,21 @@ interface NestCode {
   readonly laneStrides: Map<number, Local<"i32">>;
   /** Present value of `index`, per axis that is asked for. */
   readonly indices: Map<number, Local<"i32">>;
-  /** Inputs that do not move inside the present level. */
-  readonly hoisted: Map<number, Local<"v128">>;
+  /** Inputs that do not move inside the present level, per vector of the text. */
+  readonly hoisted: Map<number, readonly Local<"v128">[]>;
   readonly carries: readonly Local<"v128">[];
-  readonly accumulators: readonly (Accumulator | undefined)[];
+  /** The text of the body that is written now. */
+  text: Text;
   /** Mask of lanes that is all ones where the gather's index is in range. */
   hit: Local<"v128"> | undefined;
+}
+
+/** The body of the chunk loop: for one vector, or for several chunks at once whose latencies then overlap. */
+interface Text {
+  readonly vectors: number;
+  readonly lanes: LanesWritten;
+  /** Per vector and output. */
+  readonly accumulators: readonly (readonly (Accumulator | undefined)[])[];
 }
 
 function emitBody(f: FunctionBuilder, spec: NestSpec, params: readonly NestParam[]): void {
@@ -43,7 +52,6 @@ function emitBody(f: FunctionBuilder, spec: NestSpec, params: readonly NestParam
   const param = (wanted: NestParam): Local<"i32"> =>
     f.param("i32", keys.indexOf(JSON.stringify(wanted)));
   const full = spec.chunk === undefined ? undefined : f.keep("i32", f.i32(0));
-  const mode = laneMode(spec);
   const code: NestCode = {
     f,
     spec,
@@ -53,11 +61,7 @@ function emitBody(f: FunctionBuilder, spec: NestSpec, params: readonly NestParam
     indices: new Map(),
     hoisted: new Map(),
     carries: spec.carries.map(() => f.local("v128")),
-    accumulators: spec.outputs.map((output, number) =>
-      output.reduce === undefined
-        ? undefined
-        : accumulatorOf({ f, reduce: output.reduce, number, mode, full, param }),
-    ),
+    text: createText({ f, spec, param, full }, 1),
     hit: undefined,
   };
   for (const wanted of params) {
@@ -69,6 +73,25 @@ function emitBody(f: FunctionBuilder, spec: NestSpec, params: readonly NestParam
     param({ kind: operand.packed ? "element" : "address", operand: number }),
   );
   emitLevel(code, 0, cursors);
+}
+
+function createText(
+  { f, spec, param, full }: Pick<NestCode, "f" | "spec" | "param" | "full">,
+  vectors: number,
+): Text {
+  const mode = laneMode(spec);
+  const lanes = vectors > 1 ? "all" : (full ?? "first");
+  return {
+    vectors,
+    lanes,
+    accumulators: Array.from({ length: vectors }, () =>
+      spec.outputs.map(({ reduce }, number) =>
+        reduce === undefined
+          ? undefined
+          : accumulatorOf({ f, reduce, number, mode, full, lanes, param }),
+      ),
+    ),
+  };
 }
 
 function laneMode(spec: NestSpec): LaneMode {
@@ -119,7 +142,7 @@ function emitGather(code: NestCode, level: number, cursors: Cursors): void {
 }
 
 function hoistInputs(code: NestCode, level: number, cursors: Cursors): void {
-  const { f, spec } = code;
+  const { spec } = code;
   const reads = new Set(
     spec.program.instructions.flatMap((i) => (i.op === "input" ? [i.imm!] : [])),
   );
@@ -128,7 +151,7 @@ function hoistInputs(code: NestCode, level: number, cursors: Cursors): void {
     const lastMove = spec.operands[operand]!.moves.lastIndexOf(true);
     const gathered = spec.gather?.operands.includes(operand) ? spec.gather.level - 1 : -1;
     if (Math.max(lastMove, gathered) !== level - 1 || code.hoisted.has(input)) continue;
-    code.hoisted.set(input, f.keep("v128", readOperand(code, operand, cursors)));
+    code.hoisted.set(input, readVectors(code, operand, cursors));
   }
 }
 
@@ -149,20 +172,60 @@ function emitLoop(code: NestCode, level: number, outer: Cursors): void {
   });
 }
 
-/**
- * The loop over chunks stands in a loop of two rounds: full chunks, then single positions. `full` says which.
- */
+/** Several chunks at once as long as there are so many, where the spec says so; then the others. */
 function emitChunks(code: NestCode, level: number, outer: Cursors): void {
   const { f, spec, param } = code;
-  const full = code.full!;
   const inner = ownCursors(code, level, outer);
-  const count = param({ kind: "count", level });
+  const count = f.keep("i32", f.get(param({ kind: "count", level })));
+  resetIndex(code, level);
+  if (spec.vectors !== undefined) emitWideChunks(code, level, inner, count, spec.vectors);
+  emitNarrowChunks(code, level, inner, count);
+}
+
+function emitWideChunks(
+  code: NestCode,
+  level: number,
+  inner: Cursors,
+  count: Local<"i32">,
+  vectors: number,
+): void {
+  const { f, spec } = code;
+  const lanes = 4 * vectors;
+  const { text } = code;
+  const hoisted = [...code.hoisted];
+  code.text = createText(code, vectors);
+  f.block((done) => {
+    f.loop((again) => {
+      f.branchIf(done, f.op("i32.lt_s", f.get(count), f.i32(lanes)));
+      emitLevel(code, level + 1, inner);
+      advance(code, level, inner, (operand) =>
+        f.i32(lanes * elementBytes[spec.operands[operand]!.dtype]),
+      );
+      moveIndex(code, level, () => f.i32(lanes));
+      f.set(count, f.op("i32.sub", f.get(count), f.i32(lanes)));
+      f.branch(again);
+    });
+  });
+  code.text = text;
+  // What was read inside the loop has to be read again in the other text.
+  code.hoisted.clear();
+  for (const [input, vector] of hoisted) code.hoisted.set(input, [vector[0]!]);
+}
+
+/** The loop over chunks stands in a loop of two rounds: full chunks, then single positions. `full` says which. */
+function emitNarrowChunks(
+  code: NestCode,
+  level: number,
+  inner: Cursors,
+  count: Local<"i32">,
+): void {
+  const { f, spec } = code;
+  const full = code.full!;
   const left = f.local("i32");
   const lanes = f.keep("i32", f.i32(4));
   const steps = chunkSteps(code, level);
   f.block((done) => {
     f.branchIf(done, f.op("i32.le_s", f.get(count), f.i32(0)));
-    resetIndex(code, level);
     f.set(full, f.i32(1));
     f.set(left, f.op("i32.shr_u", f.get(count), f.i32(2)));
     f.loop((nextRound) => {
@@ -179,7 +242,7 @@ function emitChunks(code: NestCode, level: number, outer: Cursors): void {
       f.set(full, f.i32(0));
       f.set(lanes, f.i32(1));
       f.set(left, f.op("i32.and", f.get(count), f.i32(3)));
-      spec.operands.forEach((operand, number) => {
+      spec.operands.forEach((_, number) => {
         const step = steps[number];
         if (step === undefined) return;
         f.set(step, f.op("i32.shr_s", f.get(step), f.i32(2)));
@@ -234,7 +297,8 @@ function resetIndex(code: NestCode, level: number): void {
   if (index !== undefined) f.set(index, f.get(param({ kind: "base", axis })));
 }
 
-function placeOf(code: NestCode, operand: number, cursors: Cursors): LanePlace {
+/** `vector` counts the chunks of a text that handles several. */
+function placeOf(code: NestCode, operand: number, cursors: Cursors, vector = 0): LanePlace {
   const { f, spec, param } = code;
   const { dtype, packed, step, rounding } = spec.operands[operand]!;
   const stride = code.laneStrides.get(operand);
@@ -251,21 +315,31 @@ function placeOf(code: NestCode, operand: number, cursors: Cursors): LanePlace {
     dtype,
     step,
     address: cursors[operand]!,
+    offset: step === "side" ? 4 * vector * elementBytes[dtype] : 0,
     ...(rounding === undefined ? {} : { rounding }),
     ...(stride === undefined ? {} : { stride }),
   };
 }
 
-function readOperand(code: NestCode, operand: number, cursors: Cursors): V128 {
-  const place = placeOf(code, operand, cursors);
+function readOperand(code: NestCode, operand: number, cursors: Cursors, vector = 0): V128 {
+  const place = placeOf(code, operand, cursors, vector);
   return emitRead(code.f, place, code.spec.operands[operand]!.boolForm);
+}
+
+/** Per vector of the text; one for all where the operand does not move from chunk to chunk. */
+function readVectors(code: NestCode, operand: number, cursors: Cursors): Local<"v128">[] {
+  const { f, text, spec } = code;
+  const isSame = spec.operands[operand]!.step === "same";
+  const count = isSame ? 1 : text.vectors;
+  const read = Array.from({ length: count }, (_, vector) =>
+    f.keep("v128", readOperand(code, operand, cursors, vector)),
+  );
+  return Array.from({ length: text.vectors }, (_, vector) => read[isSame ? 0 : vector]!);
 }
 
 function beginCells(code: NestCode, cursors: Cursors): void {
   const { f, spec, param } = code;
-  spec.outputs.forEach((output, number) => {
-    code.accumulators[number]?.begin(placeOf(code, output.operand, cursors));
-  });
+  eachAccumulator(code, cursors, (accumulator, place) => accumulator.begin(place));
   spec.carries.forEach((carry, number) => {
     const register = code.carries[number]!;
     const initial = () => (carry.type === "f32" ? f.floats(carry.initial) : f.words(carry.initial));
@@ -279,36 +353,62 @@ function beginCells(code: NestCode, cursors: Cursors): void {
 }
 
 function endCells(code: NestCode, cursors: Cursors): void {
-  const { f, spec } = code;
-  spec.outputs.forEach((output, number) => {
-    code.accumulators[number]?.end(placeOf(code, output.operand, cursors));
-  });
+  const { f, spec, text } = code;
+  eachAccumulator(code, cursors, (accumulator, place) => accumulator.end(place));
   spec.carries.forEach((carry, number) => {
     if (carry.state === undefined) return;
-    const place = placeOf(code, carry.state, cursors);
-    emitWrite(f, place, code.full ?? "first", code.carries[number]!);
+    emitWrite(f, placeOf(code, carry.state, cursors), text.lanes, code.carries[number]!);
+  });
+}
+
+function eachAccumulator(
+  code: NestCode,
+  cursors: Cursors,
+  visit: (accumulator: Accumulator, place: LanePlace) => void,
+): void {
+  code.text.accumulators.forEach((outputs, vector) => {
+    outputs.forEach((accumulator, number) => {
+      const { operand } = code.spec.outputs[number]!;
+      if (accumulator !== undefined) visit(accumulator, placeOf(code, operand, cursors, vector));
+    });
   });
 }
 
 function emitPosition(code: NestCode, cursors: Cursors): void {
-  const { f, spec } = code;
+  const { text } = code;
+  const read = new Map(code.hoisted);
+  for (let vector = 0; vector < text.vectors; vector++) {
+    emitVector(code, cursors, vector, (input) => {
+      let vectors = read.get(input);
+      if (vectors === undefined) {
+        vectors = readVectors(code, code.spec.inputs[input]!, cursors);
+        read.set(input, vectors);
+      }
+      return vectors[vector]!;
+    });
+  }
+}
+
+function emitVector(
+  code: NestCode,
+  cursors: Cursors,
+  vector: number,
+  input: (input: number) => Local<"v128">,
+): void {
+  const { f, spec, text } = code;
   const results = emitLanes(f, spec.program, {
-    input: (input) => {
-      const hoisted = code.hoisted.get(input);
-      if (hoisted !== undefined) return f.get(hoisted);
-      return readOperand(code, spec.inputs[input]!, cursors);
-    },
-    lookup: (input, offset) => emitLookup(code, spec.inputs[input]!, cursors, offset),
-    index: (axis) => emitIndex(code, axis),
+    input: (number) => f.get(input(number)),
+    lookup: (number, offset) => emitLookup(code, spec.inputs[number]!, cursors, offset),
+    index: (axis) => emitIndex(code, axis, vector),
     scalar: (id) => f.op("i32x4.splat", f.get(code.param({ kind: "scalar", id }))),
     carry: (register) => f.keep("v128", f.get(code.carries[register]!)),
   });
   applyMiss(code, results);
   spec.outputs.forEach((output, number) => {
     const result = results[output.result]!;
-    const accumulator = code.accumulators[number];
+    const accumulator = text.accumulators[vector]![number];
     if (accumulator !== undefined) accumulator.add(result);
-    else emitWrite(f, placeOf(code, output.operand, cursors), code.full ?? "first", result);
+    else emitWrite(f, placeOf(code, output.operand, cursors, vector), text.lanes, result);
   });
   spec.carries.forEach((carry, number) => {
     f.set(code.carries[number]!, f.get(results[carry.next]!));
@@ -323,11 +423,13 @@ function applyMiss(code: NestCode, results: Local<"v128">[]): void {
   results[0] = f.keep("v128", filled);
 }
 
-function emitIndex(code: NestCode, axis: number): V128 {
+function emitIndex(code: NestCode, axis: number, vector: number): V128 {
   const { f, spec } = code;
   const index = f.op("i32x4.splat", f.get(code.indices.get(axis)!));
   const chunked = spec.chunk !== undefined && spec.levels[spec.chunk]!.axis === axis;
-  return chunked ? f.op("i32x4.add", index, f.wordsOf([0, 1, 2, 3])) : index;
+  const first = 4 * vector;
+  if (!chunked) return index;
+  return f.op("i32x4.add", index, f.wordsOf([first, first + 1, first + 2, first + 3]));
 }
 
 /**
