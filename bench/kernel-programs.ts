@@ -229,7 +229,13 @@ function conv(ci: number, co: number, size: number, kernel: number): KernelBench
 }
 
 /** Pixels are rows, output channels columns; the input's channels lie apart (NCHW) or side by side (NHWC). */
-function convRows(ci: number, co: number, size: number, kernel: number, layout: Layout): KernelBench {
+function convRows(
+  ci: number,
+  co: number,
+  size: number,
+  kernel: number,
+  layout: Layout,
+): KernelBench {
   const draft = empty();
   const pitch = size + kernel - 1;
   const [row, column, channel] =
