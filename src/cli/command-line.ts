@@ -1,7 +1,7 @@
 /** The command line as a function: one file per command. Exit code 0, 1 (the work failed) or 2 (wrong usage). */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "@commander-js/extra-typings";
-import pc from "picocolors";
+import { pc } from "./colors.js";
 import { DiagnosticError, formatDiagnostic } from "../support/diagnostic.js";
 import { asmCommand } from "./asm.js";
 import { benchCommand } from "./bench.js";

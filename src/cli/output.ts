@@ -1,6 +1,6 @@
 /** How commands write: tables and JSON on stdout, progress on stderr while a person watches. */
 import Table from "cli-table3";
-import pc from "picocolors";
+import { pc } from "./colors.js";
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);

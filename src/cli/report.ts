@@ -1,5 +1,5 @@
 /** `lightloom report`: what runs where and why, kernels with their cycles, memory, how far from the machine's best. */
-import pc from "picocolors";
+import { pc } from "./colors.js";
 import { printReport } from "../analysis/print-report.js";
 import { reportOf } from "../analysis/report.js";
 import { nodesOf } from "../analysis/support.js";

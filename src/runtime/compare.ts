@@ -1,9 +1,10 @@
 /**
  * Whether a result is the expected one: types, shapes, exact integers and strings, floats within
- * `atol + rtol * |expected|`. ONNX's own runner uses rtol 1e-3 and atol 1e-7 for every float type.
+ * `atol + rtol * |expected|`, those of 16 bits and less also within one unit in the last place. ONNX's own runner
+ * uses rtol 1e-3 and atol 1e-7 for every float type.
  */
 import { decodeNumbers } from "../numerics/convert.js";
-import { isFloat } from "../numerics/dtype.js";
+import { dtypes, isFloat } from "../numerics/dtype.js";
 import { rowMajorStrides, type Tensor } from "../numerics/tensor.js";
 import { isTensor } from "../ops/context.js";
 import type { HostValue } from "../ops/record.js";
@@ -90,7 +91,7 @@ function floatDifference(
     const b = wanted[i]!;
     if (a === b || (Number.isNaN(a) && Number.isNaN(b))) continue;
     const excess = Math.abs(a - b) / (atol + rtol * Math.abs(b));
-    if (excess <= 1) continue;
+    if (excess <= 1 || areNeighbours(actual, expected, i)) continue;
     count++;
     // A NaN or an infinity against a number is the worst there is.
     if (worstAt < 0 || !(excess <= worst)) {
@@ -102,6 +103,18 @@ function floatDifference(
   const where = position(expected, worstAt);
   const others = count === 1 ? "" : `; ${count} of ${wanted.length} elements differ`;
   return `element ${where} is ${values[worstAt]}, not ${wanted[worstAt]}${others}`;
+}
+
+/** Whether two numbers of a short type are one unit in the last place apart: their bit patterns are adjacent. */
+function areNeighbours(actual: Tensor, expected: Tensor, index: number): boolean {
+  const { bits } = dtypes[expected.dtype];
+  if (bits > 16) return false;
+  const sign = 2 ** (bits - 1);
+  const order = ({ data }: Tensor): number => {
+    const pattern = Number(data[index]);
+    return pattern >= sign ? sign - pattern : pattern;
+  };
+  return Math.abs(order(actual) - order(expected)) <= 1;
 }
 
 /** `[1, 0, 7]`. */
