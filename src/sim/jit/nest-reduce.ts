@@ -5,6 +5,7 @@
  */
 import { emitRead, emitWrite, type LanePlace, type LanesWritten } from "./lane-access.js";
 import type { FunctionBuilder, Local, V128 } from "./function.js";
+import { extremeOf } from "./nest-extremes.js";
 import { floatBits } from "./function.js";
 import { hasPartials, type NestOutput, type NestParam } from "./nest-spec.js";
 
@@ -29,6 +30,12 @@ export interface AccumulatorOptions {
 }
 
 export function accumulatorOf(options: AccumulatorOptions): Accumulator {
+  const { reduction, type } = options.reduce;
+  if (type === "f32" && (reduction === "max" || reduction === "min")) {
+    return options.mode === "row"
+      ? extremeRow(options, reduction)
+      : extremeCells(options, reduction);
+  }
   if (!hasPartials(options.reduce)) {
     return options.mode === "row" ? anyOrderRow(options) : plainCells(options);
   }
@@ -89,6 +96,64 @@ function plainCells({ f, reduce, number, lanes, param }: AccumulatorOptions): Ac
     },
     add: (value) => f.set(sum, emitCombine(f, reduce, f.get(sum), f.get(value))),
     end: (place) => emitWrite(f, place, lanes, sum),
+  };
+}
+
+/** NaNs that come first are no loss: what a pick ignores, the extreme remembers. */
+function extremeCells(
+  { f, reduce, number, lanes, param }: AccumulatorOptions,
+  which: "max" | "min",
+): Accumulator {
+  const extreme = extremeOf(f, which, 1);
+  const start = f.local("v128");
+  return {
+    begin(place) {
+      f.if(
+        f.get(param({ kind: "init", output: number })),
+        () => f.set(start, f.words(identityWord(reduce))),
+        () => f.set(start, emitRead(f, place, "mask")),
+      );
+      extreme.begin(start);
+    },
+    add: (value) => extreme.add(value),
+    end: (place) => emitWrite(f, place, lanes, extreme.result()),
+  };
+}
+
+/** Where only lane 0 counts it stands in for all: a value that is met twice changes nothing. */
+function extremeRow(
+  { f, reduce, number, full, param }: AccumulatorOptions,
+  which: "max" | "min",
+): Accumulator {
+  const extreme = extremeOf(f, which, 4);
+  const value = f.local("v128");
+  return {
+    begin(place) {
+      f.if(
+        f.get(param({ kind: "init", output: number })),
+        () => f.set(value, f.words(identityWord(reduce))),
+        () => f.set(value, emitRead(f, place, "mask")),
+      );
+      extreme.begin(value);
+    },
+    add(next) {
+      f.set(value, f.get(next));
+      f.if(f.op("i32.eqz", f.get(full!)), () =>
+        f.set(value, f.shuffleWords(f.get(value), f.get(value), [0, 0, 0, 0])),
+      );
+      extreme.add(value);
+    },
+    end(place) {
+      const result = extreme.result();
+      for (const lanes of [
+        [2, 3, 0, 1],
+        [1, 0, 3, 2],
+      ] as const) {
+        const other = f.keep("v128", f.shuffleWords(f.get(result), f.get(result), lanes));
+        f.set(result, emitCombine(f, reduce, f.get(result), f.get(other)));
+      }
+      emitWrite(f, place, "first", result);
+    },
   };
 }
 
