@@ -41,7 +41,7 @@ export function memoryMap(executable: Executable, capacityBytes: number): Memory
   });
   const bytesByKind = { input: 0, output: 0, constant: 0, temporary: 0 };
   for (const { kind, sizeBytes } of buffers) bytesByKind[kind] += sizeBytes;
-  const { peakBytes, peakStep } = peakOf(buffers, steps.length);
+  const { peakBytes, peakStep } = peakUse(buffers, steps.length);
   const allocatedBytes = executable.memoryBytes;
   return { buffers, bytesByKind, allocatedBytes, peakBytes, peakStep, capacityBytes };
 }
@@ -60,7 +60,7 @@ function buffersOf(step: Step): number[] {
 }
 
 /** Several buffers may share bytes (one is a part of another), so covered bytes are counted, not sizes. */
-function peakOf(
+function peakUse(
   buffers: readonly MappedBuffer[],
   steps: number,
 ): { readonly peakBytes: number; readonly peakStep: number } {

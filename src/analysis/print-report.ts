@@ -1,8 +1,9 @@
 /** A report as tables for people. */
 import type { Origin } from "../ir/graph.js";
 import { energyParts, totalEnergy } from "../sim/timing/energy.js";
-import { macsOf } from "../sim/timing/tally.js";
+import { macsOf, type Tally } from "../sim/timing/tally.js";
 import type { KernelReport, Report } from "./report.js";
+import { macTypes } from "./roofline.js";
 import type { SupportReport } from "./support.js";
 import {
   bytesText,
@@ -72,15 +73,26 @@ function titled(title: string, text: string, style: Style): string {
 }
 
 function headText(report: Report, style: Style): string {
-  const { model, machine, seconds, utilisation, bindings } = report;
+  const { model, machine, seconds, utilisation, bindings, tally } = report;
   const symbols = Object.entries(bindings).map(([name, value]) => `${name} = ${value}`);
   const lines = [
     `${style.bold(model)} on ${machine.name}${symbols.length > 0 ? `, ${symbols.join(", ")}` : ""}`,
     `${secondsText(seconds.total)} in all, ${secondsText(seconds.device)} on the accelerator: ` +
       `${percentText(utilisation.tensor)} of tensor, ${percentText(utilisation.vector)} of vector ` +
       `and ${percentText(utilisation.memory)} of memory peak`,
+    macsText(tally),
   ];
   return lines.join("\n");
+}
+
+/** In which precision how much was multiplied. */
+function macsText(tally: Tally): string {
+  const parts = macTypes
+    .filter(([, field]) => tally[field] > 0)
+    .map(([type, field]) => `${scaledText(tally[field], "")} in ${type}`);
+  return parts.length === 0
+    ? "no multiply-accumulates"
+    : `multiply-accumulates: ${parts.join(", ")}`;
 }
 
 function timeText({ cycles, machine, kernels }: Report, style: Style): string {
@@ -146,7 +158,7 @@ function kernelRow(kernel: KernelReport, frequencyHz: number): Cell[] {
     macsOf(tally) === 0 ? "-" : percentText(utilisation.tensor),
     percentText(utilisation.memory),
     percentText(kernel.runEfficiency),
-    Number.isFinite(roofline.intensity) ? roofline.intensity.toPrecision(3) : "-",
+    roofline.intensity?.toPrecision(3) ?? "-",
     scaledText(roofline.reached * frequencyHz, ""),
     percentText(roofline.efficiency),
   ];

@@ -6,6 +6,7 @@
 import { type Tally } from "../sim/timing/tally.js";
 import { type DeviceMachine, type TensorType, tileCount } from "../target/machine.js";
 
+/** Types of multiply-accumulates, and where they are counted. */
 export const macTypes = [
   ["f32", "macsF32"],
   ["f16", "macsF16"],
@@ -58,8 +59,8 @@ export function leastCycles(tally: Tally, machine: DeviceMachine): LeastCycles {
 
 export interface Roofline {
   readonly operations: number;
-  /** Operations per byte of memory moved; Infinity where none is. */
-  readonly intensity: number;
+  /** Operations per byte of memory moved; undefined where none is. */
+  readonly intensity: number | undefined;
   /** Operations per cycle: what was reached, and what the slower of engines and memory allows. */
   readonly reached: number;
   readonly ceiling: number;
@@ -77,7 +78,7 @@ export function rooflineOf(tally: Tally, cycles: number, machine: DeviceMachine)
   const limit = best === least.memory ? "memory" : best === least.tensor ? "tensor" : "vector";
   return {
     operations,
-    intensity: bytes === 0 ? Infinity : operations / bytes,
+    intensity: bytes === 0 ? undefined : operations / bytes,
     reached: cycles === 0 ? 0 : operations / cycles,
     ceiling: best === 0 ? 0 : operations / best,
     limit,

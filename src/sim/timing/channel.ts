@@ -28,10 +28,9 @@ export function tryChannel(simulation: Simulation, actor: Actor): void {
   const { route } = actor.head as Head;
   const classes = route?.kind === "group" ? route.parties : [actor.members.number];
   const parties = classes.map((number) => partyOf(simulation, actor, number));
-  if (
-    parties.some((party) => !isAt(party, actor) || channelBlocks(simulation, party) !== undefined)
-  )
-    return nowDoing(simulation, actor, "partner");
+  const isReady = (party: Actor) =>
+    isAt(party, actor) && channelBlocks(simulation, party) === undefined;
+  if (!parties.every(isReady)) return nowDoing(simulation, actor, "partner");
   issue(simulation, parties as readonly Party[]);
 }
 

@@ -8,7 +8,7 @@ import { emptyRow, type Tally, tallyRow } from "./tally.js";
 
 type Mma = MmaBody<SlotSource, SlotDest, Condition>;
 
-export function tensorTypeOf(dtype: DeviceDType): TensorType {
+function tensorTypeOf(dtype: DeviceDType): TensorType {
   switch (dtype) {
     case "f16":
     case "bf16":

@@ -7,7 +7,7 @@ import { standAtChild, type Frame } from "./projection.js";
 import { account, type Actor, type Simulation } from "./state.js";
 
 /** The state that later ones are compared with: replaced after 1, 2, 4, ... steps, so that any period is found. */
-interface Mark {
+export interface Mark {
   readonly state: string;
   readonly step: number;
   readonly time: number;
@@ -15,8 +15,6 @@ interface Mark {
   readonly patience: number;
   age: number;
 }
-
-const marks = new WeakMap<Frame, Mark>();
 
 /** Looks at the loops that came to a new step. The simulation is at rest: nothing more happens at this cycle. */
 export function skipPeriods(simulation: Simulation): void {
@@ -36,6 +34,7 @@ function lookAt(simulation: Simulation, frame: Frame): void {
     account(simulation, actor, actor.cause, simulation.now - actor.since);
     actor.since = simulation.now;
   }
+  const { marks } = simulation;
   const state = stateText(simulation, frame);
   const mark = marks.get(frame);
   if (mark !== undefined && mark.state === state) {

@@ -50,11 +50,7 @@ export function queuesBlock(actor: Actor, head: Head, now: number): Cause | unde
 }
 
 /** The queue that destination `i` fills: a neighbour's, the member's own, or none over the edge of the grid. */
-export function targetOf(
-  actor: Actor,
-  { operation, route }: Head,
-  i: number,
-): QueueState | undefined {
+function targetOf(actor: Actor, { operation, route }: Head, i: number): QueueState | undefined {
   const { queue, isToken } = operation.dests[i]!;
   if (isToken || route?.kind !== "neighbour") return actor.queues[queue];
   return route.receiver === undefined ? undefined : actor.queuesOf(route.receiver)[queue];

@@ -12,6 +12,7 @@ import { type MemberClass, memberClasses, type Route } from "./classes.js";
 import type { Cost } from "./cost.js";
 import { costOf, extentsOf } from "./costs.js";
 import { holds, type Operation, operationsOf } from "./operation.js";
+import type { Mark } from "./period.js";
 import { createCursor, type Cursor, type Frame, projectionOf } from "./projection.js";
 import { createQueues, type QueueState } from "./queues.js";
 import { tallyFields } from "./tally.js";
@@ -111,6 +112,7 @@ export interface Simulation {
   /** Loops that came to a new step at this cycle, where they are watched. */
   readonly stepped: { readonly actor: Actor; readonly frame: Frame }[];
   readonly watchers: Map<number, Actor>;
+  readonly marks: WeakMap<Frame, Mark>;
   readonly rates: Rates;
   readonly costs: readonly Map<string, Cost>[];
   readonly onEvent: OnEvent | undefined;
@@ -170,6 +172,7 @@ export function createSimulation(
     awake: [],
     stepped: [],
     watchers: new Map(),
+    marks: new WeakMap(),
     rates: ratesOf(machine),
     costs: operations.map(() => new Map()),
     onEvent: options.onEvent,

@@ -19,7 +19,7 @@ import { type Tally, tallyFields, tallyOf } from "./tally.js";
 import type { OnEvent } from "./trace.js";
 
 export interface TimingOptions {
-  /** Told of every instruction, in the order in which they end; steady phases are then stepped. */
+  /** Told of every instruction, those of one engine in order; steady phases are then stepped. */
   readonly onEvent?: OnEvent;
   /** False: steady phases are stepped, not multiplied. The result is the same. */
   readonly skip?: boolean;
