@@ -1,10 +1,14 @@
 /** `lightloom report`: what runs where and why, kernels with their cycles, memory, how far from the machine's best. */
 import { pc } from "./colors.js";
+import { type AccuracyLoss, accuracyLoss, printAccuracy } from "../analysis/accuracy.js";
 import { printReport } from "../analysis/print-report.js";
 import { reportOf } from "../analysis/report.js";
 import { nodesOf } from "../analysis/support.js";
 import { createSimulatedDevice } from "../runtime/device.js";
-import { bindingsFor, createModelRunner } from "../runtime/model-runner.js";
+import type { Precision } from "../compiler/pipeline.js";
+import { isTensor } from "../ops/context.js";
+import type { HostValue } from "../ops/record.js";
+import { bindingsFor, createModelRunner, type ModelRunner } from "../runtime/model-runner.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { gatherInputs } from "./inputs.js";
 import {
@@ -40,23 +44,44 @@ export function reportCommand() {
       const machine = deviceNamed(options.machine);
       const inputs = gatherInputs(file.model, options.input, options.dim);
       progress.show(`compiling for ${machine.name}`);
-      const { executable } = createModelRunner({
-        model: file.model,
-        machine,
-        precision: options.precision,
-        dims: options.dim,
-        device: createSimulatedDevice(engineNamed("jit")),
-        file: path,
-        externalData: file.externalData,
-      }).prepare(inputs);
+      const runnerOf = (precision: Precision): ModelRunner =>
+        createModelRunner({
+          model: file.model,
+          machine,
+          precision,
+          dims: options.dim,
+          device: createSimulatedDevice(engineNamed("jit")),
+          file: path,
+          externalData: file.externalData,
+        });
+      const runner = runnerOf(options.precision);
+      const { executable } = runner.prepare(inputs);
       const nodes = nodesOf(file.model);
       const bindings = bindingsFor(executable, inputs)!;
       const report = reportOf({ executable, machine, bindings, nodes });
+      // Only running tells what rounding cost.
+      const accuracy =
+        options.precision === "fp32" ? undefined : lossOf(runnerOf("fp32"), runner, inputs);
       progress.clear();
-      if (options.json) printJson(report);
+      if (options.json) printJson({ ...report, accuracy });
       else {
         const limit = options.all === true ? {} : { kernelsMax };
         print(printReport(report, { color: pc.isColorSupported, ...limit }));
+        if (accuracy !== undefined) print(`\n${printAccuracy(accuracy)}`);
       }
     });
+}
+
+function lossOf(
+  exact: ModelRunner,
+  lower: ModelRunner,
+  inputs: ReadonlyMap<string, HostValue>,
+): AccuracyLoss[] {
+  const wanted = exact.run(inputs).outputs;
+  const given = lower.run(inputs).outputs;
+  return [...wanted].flatMap(([name, value]) => {
+    const other = given.get(name)!;
+    if (!isTensor(value) || !isTensor(other)) return [];
+    return accuracyLoss(name, value, other) ?? [];
+  });
 }
