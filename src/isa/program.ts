@@ -101,7 +101,11 @@ export type InstructionBody =
 export const never: Condition = { kind: "never" };
 export const always: Condition = { kind: "always" };
 
-export function engineOf(instruction: Instruction): EngineRef {
+/** Of an instruction, or of a kernel's statement that becomes one. */
+export function engineOf(instruction: {
+  readonly body: { readonly op: InstructionBody["op"] };
+  readonly channel: number;
+}): EngineRef {
   switch (instruction.body.op) {
     case "load":
     case "store":
@@ -111,7 +115,7 @@ export function engineOf(instruction: Instruction): EngineRef {
     case "vec":
       return { engine: "vector" };
     default:
-      return instruction.body satisfies never;
+      return instruction.body.op satisfies never;
   }
 }
 

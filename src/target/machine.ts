@@ -7,6 +7,8 @@
  * planning results can be held against published measurements.
  */
 
+import type { DeviceDType } from "../numerics/dtype.js";
+
 export type Machine = DeviceMachine | RooflineMachine;
 
 export interface DeviceMachine {
@@ -235,4 +237,27 @@ export function peakOperationsPerSecond(machine: Machine, type: TensorType): num
 
 export function cyclesOfNs(machine: DeviceMachine, ns: number): number {
   return Math.ceil((ns * machine.clock.frequencyHz) / 1e9);
+}
+
+/** As what the tensor engine multiplies values of a type that the device stores. */
+export function tensorTypeOf(dtype: DeviceDType): TensorType {
+  switch (dtype) {
+    case "f16":
+    case "bf16":
+      return dtype;
+    case "f8e4m3fn":
+    case "f8e5m2":
+      return "f8";
+    case "f32":
+    case "i32":
+    case "bool":
+      return "f32";
+    case "i8":
+    case "u8":
+    case "i4":
+    case "u4":
+      return "i8";
+    default:
+      return dtype satisfies never;
+  }
 }

@@ -4,8 +4,7 @@
  * busiest member's time, the larger of tensor time and memory time; the best that fits is taken.
  */
 import type { WrittenKernel } from "../tiled.js";
-import type { DeviceMachine } from "../../target/machine.js";
-import type { DeviceDType } from "../../numerics/dtype.js";
+import { type DeviceMachine, tensorTypeOf } from "../../target/machine.js";
 import { byteLength } from "../../numerics/dtype.js";
 import { contractSegment } from "../../ir/graph.js";
 import { contractionShape, type PreparedContract, writeContractKernel } from "./contract-kernel.js";
@@ -209,32 +208,10 @@ function tensorCycles(
   machine: DeviceMachine,
 ): number {
   const { tensor } = machine;
-  const rate = tensor.rate[tensorType(prepared.a.access.storage.root.dtype)];
+  const rate = tensor.rate[tensorTypeOf(prepared.a.access.storage.root.dtype)];
   const passes = Math.ceil(k / tensor.rows) * Math.ceil(shares.columns / tensor.columns);
   const pass = Math.max(shares.rows / rate, tensor.passCyclesMin);
   return shares.tiles * shares.groups * passes * pass;
-}
-
-function tensorType(dtype: DeviceDType): keyof DeviceMachine["tensor"]["rate"] {
-  switch (dtype) {
-    case "f16":
-    case "bf16":
-      return dtype;
-    case "f8e4m3fn":
-    case "f8e5m2":
-      return "f8";
-    case "f32":
-    case "i32":
-    case "bool":
-      return "f32";
-    case "i8":
-    case "u8":
-    case "i4":
-    case "u4":
-      return "i8";
-    default:
-      return dtype satisfies never;
-  }
 }
 
 interface Walked {

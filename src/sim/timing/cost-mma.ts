@@ -1,34 +1,12 @@
 /** What an mma costs: see {@link mmaCost}. */
 import type { MmaBody } from "../../ir/tile.js";
 import type { Condition, Program, SlotDest, SlotSource } from "../../isa/program.js";
-import { isFloat, type DeviceDType } from "../../numerics/dtype.js";
-import type { DeviceMachine, TensorType } from "../../target/machine.js";
+import { type DeviceDType, isFloat } from "../../numerics/dtype.js";
+import { type DeviceMachine, type TensorType, tensorTypeOf } from "../../target/machine.js";
 import { bitsOf, type Cost, product } from "./cost.js";
 import { emptyRow, type Tally, tallyRow } from "./tally.js";
 
 type Mma = MmaBody<SlotSource, SlotDest, Condition>;
-
-function tensorTypeOf(dtype: DeviceDType): TensorType {
-  switch (dtype) {
-    case "f16":
-    case "bf16":
-      return dtype;
-    case "f8e4m3fn":
-    case "f8e5m2":
-      return "f8";
-    case "f32":
-    case "i32":
-    case "bool":
-      return "f32";
-    case "i8":
-    case "u8":
-    case "i4":
-    case "u4":
-      return "i8";
-    default:
-      return dtype satisfies never;
-  }
-}
 
 const macField = {
   f32: "macsF32",
