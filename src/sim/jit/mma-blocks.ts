@@ -1,6 +1,5 @@
-/** One block of four rows and eight columns of the floating matrix kernel, and its way in and out of ragged edges. */
+/** One block of four rows and eight columns of the floating matrix kernel. */
 import type { Callee, FunctionBuilder, I32, Local, V128 } from "./function.js";
-import { entryAt } from "./mma-tables.js";
 import type { ModuleBuilder } from "./module.js";
 
 /**
@@ -8,10 +7,6 @@ import type { ModuleBuilder } from "./module.js";
  * need not be read; without folds it is set to that. closed: a segment that ended need not be set to +0.
  */
 export const blockMode = { begins: 1, folds: 2, fresh: 4, closed: 8 } as const;
-
-/** An edge tile is four rows of eight sums, then as many open segments. */
-export const tileRowBytes = 32;
-export const tileOpenBytes = 128;
 
 const cells = [0, 1, 2, 3].flatMap((row) => [0, 1].map((half) => ({ row, half })));
 
@@ -114,59 +109,4 @@ function emitFinish(ends: Ends): void {
       );
     },
   );
-}
-
-/**
- * (c, row offsets, column offsets, rows, columns, open, tile, out): copies the sums and open segments of at most four
- * rows and eight columns between C and the tile.
- */
-export function addExchange(module: ModuleBuilder): Callee {
-  const params = Array.from({ length: 8 }, () => "i32" as const);
-  return module.add({ params, results: [] }, (f) => {
-    const [c, rowC, columnC, rows, columns, open, tile, isOut] =
-      f.params as readonly Local<"i32">[];
-    const end = (x: Local<"i32">, most: number): Local<"i32"> =>
-      f.keep("i32", f.select(f.get(x), f.i32(most), f.op("i32.lt_s", f.get(x), f.i32(most))));
-    const rowEnd = end(rows!, 4);
-    const columnEnd = end(columns!, 8);
-    const row = f.keep("i32", f.i32(0));
-    const column = f.local("i32");
-    const start = f.local("i32");
-    const at = f.local("i32");
-    const inTile = f.local("i32");
-    f.countUp(
-      row,
-      () => f.get(rowEnd),
-      1,
-      () => {
-        f.set(start, f.op("i32.add", f.get(c!), f.load("i32.load", entryAt(f, rowC!, row))));
-        f.set(inTile, f.op("i32.add", f.get(tile!), f.op("i32.shl", f.get(row), f.i32(5))));
-        f.set(column, f.i32(0));
-        f.countUp(
-          column,
-          () => f.get(columnEnd),
-          1,
-          () => {
-            f.set(
-              at,
-              f.op("i32.add", f.get(start), f.load("i32.load", entryAt(f, columnC!, column))),
-            );
-            const openAt = () => f.op("i32.add", f.get(at), f.get(open!));
-            f.if(
-              f.get(isOut!),
-              () => {
-                f.store("i32.store", f.get(at), f.load("i32.load", f.get(inTile)));
-                f.store("i32.store", openAt(), f.load("i32.load", f.get(inTile), tileOpenBytes));
-              },
-              () => {
-                f.store("i32.store", f.get(inTile), f.load("i32.load", f.get(at)));
-                f.store("i32.store", f.get(inTile), f.load("i32.load", openAt()), tileOpenBytes);
-              },
-            );
-            f.increase(inTile, () => f.i32(4));
-          },
-        );
-      },
-    );
-  });
 }

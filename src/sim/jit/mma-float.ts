@@ -5,11 +5,12 @@
  * A in the second; between stretches the sums wait in C's open segments, which changes no bit.
  */
 import type { Callee, FunctionBuilder, I32, Local } from "./function.js";
-import { addBlock, addExchange, blockMode, tileOpenBytes, tileRowBytes } from "./mma-blocks.js";
+import { addBlock, blockMode } from "./mma-blocks.js";
+import { addEnterTile, addLeaveTile, tileOpenBytes, tileRowBytes } from "./mma-edges.js";
 import { addPackColumns, addPackRows } from "./mma-pack.js";
 import { kernelFields, type MmaParams, mmaParams } from "./mma-params.js";
 import { addRows, rowsMost } from "./mma-rows.js";
-import { addTableFunction, areaCutter, callTable, entryAt } from "./mma-tables.js";
+import { addTableFunction, areaCutter, callTable, emitAdjoins, entryAt } from "./mma-tables.js";
 import type { ModuleBuilder } from "./module.js";
 
 /** Bits of the kernel's mode parameter. closed: open segments are nobody's after the mma. */
@@ -37,7 +38,8 @@ export function addFloatMma(module: ModuleBuilder, exported: string): void {
     packRows: addPackRows(module),
     packColumns: addPackColumns(module),
     block: addBlock(module),
-    exchange: addExchange(module),
+    enterTile: addEnterTile(module),
+    leaveTile: addLeaveTile(module),
     rows: addRows(module),
   };
   const params = mmaParams.map(() => "i32" as const);
@@ -49,7 +51,8 @@ interface Functions {
   readonly packRows: Callee;
   readonly packColumns: Callee;
   readonly block: Callee;
-  readonly exchange: Callee;
+  readonly enterTile: Callee;
+  readonly leaveTile: Callee;
   readonly rows: Callee;
 }
 
@@ -217,6 +220,7 @@ function emitManyRows(k: Kernel): void {
               entryAt(f, k.columnB, at.j),
               f.get(at.kB),
               f.get(at.depth),
+              f.op("i32.sub", f.get(k.columns), f.get(at.j)),
             ]);
             emitBlocks(k, at);
           },
@@ -264,6 +268,7 @@ function emitPackRows(k: Kernel, at: Position): void {
         entryAt(f, k.rowA, i),
         f.get(at.kA),
         f.get(at.depth),
+        f.op("i32.sub", f.get(k.rows), f.get(i)),
       ]);
       f.increase(to, () => f.op("i32.shl", f.get(at.depth), f.i32(4)));
     },
@@ -276,72 +281,53 @@ function emitBlocks(k: Kernel, at: Position): void {
   const i = f.keep("i32", f.get(at.i));
   const a = f.keep("i32", f.get(k.packedA));
   const targets = f.keep("i32", entryAt(f, k.columnC, at.j));
-  const eightLeft = f.op("i32.le_s", f.op("i32.add", f.get(at.j), f.i32(8)), f.get(k.columns));
-  const isWhole = f.keep("i32", f.op("i32.and", eightLeft, sideBySide(f, targets)));
+  const columns = f.keep("i32", f.op("i32.sub", f.get(k.columns), f.get(at.j)));
+  const adjoin = f.keep("i32", f.i32(0));
+  emitAdjoins(f, targets, columns, adjoin);
+  const eightLeft = f.op("i32.ge_s", f.get(columns), f.i32(8));
+  const isWhole = f.keep("i32", f.op("i32.and", eightLeft, f.get(adjoin)));
   const c = f.op("i32.add", f.get(p.c), f.load("i32.load", f.get(targets)));
   const corner = f.keep("i32", c);
-  const block = (c: () => I32, rowC: () => I32, open: () => I32): void =>
+  const tile = f.keep("i32", f.op("i32.add", f.get(k.edge), f.i32(16)));
+  const rows = f.local("i32");
+  const block = (corner: Local<"i32">, rowC: () => I32, open: () => I32): void =>
     f.call(functions.block, [
-      f.get(a),
-      f.get(k.panel),
-      f.get(at.depth),
-      c(),
+      ...[a, k.panel, at.depth, corner].map((x) => f.get(x)),
       rowC(),
       open(),
       f.get(at.mode),
     ]);
-  const tile = () => f.op("i32.add", f.get(k.edge), f.i32(16));
-  const exchange = (isOut: number): void =>
-    f.call(functions.exchange, [
+  const edge = (callee: Callee): void =>
+    f.call(callee, [
       f.get(p.c),
       entryAt(f, k.rowC, i),
-      f.get(targets),
-      f.op("i32.sub", f.get(k.rows), f.get(i)),
-      f.op("i32.sub", f.get(k.columns), f.get(at.j)),
-      f.get(p.open),
-      tile(),
-      f.i32(isOut),
+      ...[targets, rows, columns, adjoin, p.open, tile, at.mode].map((x) => f.get(x)),
     ]);
   f.countUp(
     i,
     () => f.get(at.end),
     4,
     () => {
-      const fourLeft = f.op("i32.le_s", f.op("i32.add", f.get(i), f.i32(4)), f.get(k.rows));
+      f.set(rows, f.op("i32.sub", f.get(k.rows), f.get(i)));
       f.if(
-        f.op("i32.and", fourLeft, f.get(isWhole)),
+        f.op("i32.and", f.op("i32.ge_s", f.get(rows), f.i32(4)), f.get(isWhole)),
         () =>
           block(
-            () => f.get(corner),
+            corner,
             () => entryAt(f, k.rowC, i),
             () => f.get(p.open),
           ),
         () => {
-          exchange(0);
+          edge(functions.enterTile);
           block(
             tile,
             () => f.get(k.edge),
             () => f.i32(tileOpenBytes),
           );
-          exchange(1);
+          edge(functions.leaveTile);
         },
       );
       f.increase(a, () => f.op("i32.shl", f.get(at.depth), f.i32(4)));
     },
   );
-}
-
-/** 1 if eight entries of a table are 4 bytes apart. */
-function sideBySide(f: FunctionBuilder, table: Local<"i32">): I32 {
-  const step = (lane: number) =>
-    f.op(
-      "i32.sub",
-      f.load("i32.load", f.get(table), 4 * lane + 4),
-      f.load("i32.load", f.get(table), 4 * lane),
-    );
-  let holds = f.op("i32.eq", step(0), f.i32(4));
-  for (let lane = 1; lane < 7; lane++) {
-    holds = f.op("i32.and", holds, f.op("i32.eq", step(lane), f.i32(4)));
-  }
-  return holds;
 }

@@ -3,31 +3,40 @@
  * B so that they make two vectors. Where four k lie side by side, lines are read as vectors and transposed.
  */
 import type { Callee, FunctionBuilder, I32, Local, V128 } from "./function.js";
+import { emitAdjoins } from "./mma-tables.js";
 import type { ModuleBuilder } from "./module.js";
 
-/** (to, a, row offsets, k offsets, count): 16 bytes per k. */
+/** (to, a, row offsets, k offsets, count, rows): 16 bytes per k. */
 export function addPackRows(module: ModuleBuilder): Callee {
   return addPack(module, 4);
 }
 
-/** (to, b, column offsets, k offsets, count): 32 bytes per k. */
+/** (to, b, column offsets, k offsets, count, columns): 32 bytes per k. */
 export function addPackColumns(module: ModuleBuilder): Callee {
   return addPack(module, 8);
 }
 
+/** Of lines beyond the last, whose table entries repeat it, anything may be packed but numbers that are slow. */
 function addPack(module: ModuleBuilder, lines: 4 | 8): Callee {
-  const params = Array.from({ length: 5 }, () => "i32" as const);
+  const params = Array.from({ length: 6 }, () => "i32" as const);
   return module.add({ params, results: [] }, (f) => {
-    const [to, base, offsets, ks, left] = f.params as readonly Local<"i32">[];
+    const [to, base, offsets, ks, left, count] = f.params as readonly Local<"i32">[];
+    const k = f.local("i32");
+    const adjoin = f.local("i32");
+    f.if(f.op("i32.le_s", f.get(left!), f.i32(0)), () => f.return());
+    f.if(f.op("i32.gt_s", f.get(count!), f.i32(lines)), () => f.set(count!, f.i32(lines)));
+    emitAdjoins(f, offsets!, count!, adjoin);
     const pointers = Array.from({ length: lines }, (_, line) => {
       const offset = f.load("i32.load", f.get(offsets!), 4 * line);
       return f.keep("i32", f.op("i32.add", f.get(base!), offset));
     });
-    const k = f.local("i32");
     const pack: Pack = { f, to: to!, ks: ks!, left: left!, k, pointers, lines };
-    f.if(f.op("i32.le_s", f.get(left!), f.i32(0)), () => f.return());
-    f.if(linesAdjoin(f, pointers), () => {
-      packSideBySide(pack);
+    f.if(f.get(adjoin), () => {
+      f.if(
+        f.op("i32.eq", f.get(count!), f.i32(lines)),
+        () => packAdjoining(pack),
+        () => packFewer(pack, count!),
+      );
       f.return();
     });
     packLines(pack);
@@ -45,26 +54,32 @@ interface Pack {
   readonly lines: 4 | 8;
 }
 
-function linesAdjoin(f: FunctionBuilder, pointers: readonly Local<"i32">[]): I32 {
-  const adjoins = (line: number): I32 =>
-    f.op("i32.eq", f.op("i32.sub", f.get(pointers[line]!), f.get(pointers[line - 1]!)), f.i32(4));
-  let holds = adjoins(1);
-  for (let line = 2; line < pointers.length; line++) holds = f.op("i32.and", holds, adjoins(line));
-  return holds;
-}
-
 function step({ f, to, ks, left, lines }: Pack, positions: number): void {
   f.increase(to, () => f.i32(4 * lines * positions));
   f.increase(ks, () => f.i32(4 * positions));
   f.set(left, f.op("i32.sub", f.get(left), f.i32(positions)));
 }
 
-function packSideBySide(pack: Pack): void {
+function packAdjoining(pack: Pack): void {
+  packVectors(pack, (vector) => vector);
+}
+
+/** What is read beyond the last line is blanked: it could be denormal numbers, a hundred times as slow as others. */
+function packFewer(pack: Pack, count: Local<"i32">): void {
+  const { f, lines } = pack;
+  const masks = Array.from({ length: lines / 4 }, (_, i) => {
+    const numbers = f.wordsOf([4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]);
+    return f.keep("v128", f.op("i32x4.lt_s", numbers, f.op("i32x4.splat", f.get(count))));
+  });
+  packVectors(pack, (vector, i) => f.op("v128.and", vector, f.get(masks[i]!)));
+}
+
+function packVectors(pack: Pack, change: (vector: V128, i: number) => V128): void {
   const { f, ks, to, k, left, pointers, lines } = pack;
   f.loop((again) => {
     f.set(k, f.op("i32.add", f.get(pointers[0]!), f.load("i32.load", f.get(ks))));
-    for (let offset = 0; offset < 4 * lines; offset += 16) {
-      f.store("v128.store", f.get(to), f.load("v128.load", f.get(k), offset), offset);
+    for (let i = 0; i < lines / 4; i++) {
+      f.store("v128.store", f.get(to), change(f.load("v128.load", f.get(k), 16 * i), i), 16 * i);
     }
     step(pack, 1);
     f.branchIf(again, f.get(left));
