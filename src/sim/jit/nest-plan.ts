@@ -7,7 +7,8 @@ import type { DeviceDType } from "../../numerics/dtype.js";
 import type { LaneProgram } from "../../numerics/lane.js";
 import { type BoolForm, elementBytes, type Rounding } from "./lane-format.js";
 import type { LaneStep } from "./lane-access.js";
-import { type Int, isValue, boundsOf, zero, constant } from "./ints.js";
+import type { FunctionBuilder } from "./function.js";
+import { boundsOf, constant, type Int, isValue, scale, zero } from "./ints.js";
 import {
   hasPartials,
   type NestCarry,
@@ -90,8 +91,8 @@ interface Level {
   readonly strides: readonly number[];
 }
 
-export function planNest(walk: Walk): NestPlan {
-  const levels = mergedLevels(walk);
+export function planNest(f: FunctionBuilder, walk: Walk): NestPlan {
+  const levels = mergedLevels(f, walk);
   const order = arrange(walk, levels);
   const spec = specOf(walk, order);
   return {
@@ -114,7 +115,7 @@ function usesIndex(walk: Walk, axis: number): boolean {
 }
 
 /** Axes of one position vanish; neighbours that all operands walk as one become one. */
-function mergedLevels(walk: Walk): Level[] {
+function mergedLevels(f: FunctionBuilder, walk: Walk): Level[] {
   const merged: Level[] = [];
   for (let axis = walk.axes.length - 1; axis >= 0; axis--) {
     const { kind, count, base } = walk.axes[axis]!;
@@ -122,21 +123,21 @@ function mergedLevels(walk: Walk): Level[] {
     const strides = walk.operands.map((operand) => operand.strides[axis]!);
     const level: Level = { axis, kind, count, base, strides };
     const inner = merged[0];
-    const joined = inner && join(walk, level, inner);
+    const joined = inner && join(f, walk, level, inner);
     if (joined === undefined) merged.unshift(level);
     else merged[0] = joined;
   }
   return merged;
 }
 
-function join(walk: Walk, outer: Level, inner: Level): Level | undefined {
+function join(f: FunctionBuilder, walk: Walk, outer: Level, inner: Level): Level | undefined {
   if (outer.kind !== inner.kind || outer.kind === "scan") return undefined;
   if (usesIndex(walk, outer.axis) || usesIndex(walk, inner.axis)) return undefined;
   if (walk.gather?.axis === outer.axis || walk.gather?.axis === inner.axis) return undefined;
-  if (outer.count.kind !== "constant" || inner.count.kind !== "constant") return undefined;
+  if (inner.count.kind !== "constant") return undefined;
   const count = inner.count.value;
   if (outer.strides.some((stride, i) => stride !== inner.strides[i]! * count)) return undefined;
-  return { ...inner, count: constant(outer.count.value * count) };
+  return { ...inner, count: scale(f, outer.count, count) };
 }
 
 function arrange(walk: Walk, levels: readonly Level[]): Arrangement {

@@ -7,8 +7,8 @@ import type { Site } from "./site.js";
 
 /** A walk without positions touches nothing, not even to read ahead; one that only reduces still writes its cells. */
 export function emitWalk(site: Site, walk: Walk): void {
-  const plan = planNest(walk);
   const { f } = site;
+  const plan = planNest(f, walk);
   let runs = ints.one;
   for (let axis = 0; axis < walk.axes.length; axis++) {
     const { kind, count } = walk.axes[axis]!;
