@@ -76,7 +76,10 @@ function rankedPlans(
 ): ContractPlan[] {
   const result = prepared.order.filter((axis) => prepared.role(axis) !== "k");
   const candidates: { plan: ContractPlan; cost: number; rank: number }[] = [];
-  for (const split of splitCandidates(result, prepared, machine).slice(0, splits)) {
+  for (const split of splitCandidates(result, prepared, machine, contracted(prepared)).slice(
+    0,
+    splits,
+  )) {
     for (const [rows, columns] of resultTiles) {
       for (const [panelA, panelB] of [
         [false, true],
@@ -171,6 +174,13 @@ function balancedTile(share: number, most: number): number {
   return Math.min(share, rounded <= limit ? rounded : even);
 }
 
+/** Positions that one element of the result sums over. */
+function contracted(prepared: PreparedContract): number {
+  return prepared.axes
+    .filter((axis) => axis.role === "k")
+    .reduce((n, axis) => n * axisMax(axis), 1);
+}
+
 interface Shares {
   readonly tiles: number;
   readonly rows: number;
@@ -186,9 +196,7 @@ function planCost(prepared: PreparedContract, plan: ContractPlan, machine: Devic
       .filter((axis) => roles.includes(prepared.role(axis)))
       .reduce((n, axis) => n * of(axis), 1);
   const trips = (axis: number): number => Math.ceil(share(axis) / plan.tile[axis]!);
-  const k = prepared.axes
-    .filter((axis) => axis.role === "k")
-    .reduce((n, axis) => n * axisMax(axis), 1);
+  const k = contracted(prepared);
   const shares: Shares = {
     tiles: product(trips, "gmn"),
     rows: product((axis) => plan.tile[axis]!, "m"),

@@ -125,15 +125,19 @@ function parallelAxes(prepared: PreparedGroup): number[] {
 
 /**
  * Ways to share axes out over the members, the least work of the busiest member first; among equals the one that
- * splits further out, where runs of memory stay long.
+ * splits further out, where runs of memory stay long. `pointsPerResult`: how much work a point of the axes is.
  */
 export function splitCandidates(
   axes: readonly number[],
   prepared: Pick<PreparedGroup, "axes" | "order">,
   machine: DeviceMachine,
+  pointsPerResult = 1,
 ): SplitChoice[][] {
   const { rows, columns } = machine.tile;
-  const points = prepared.order.reduce((n, axis) => n * axisMax(prepared.axes[axis]!), 1);
+  const points = prepared.order.reduce(
+    (n, axis) => n * axisMax(prepared.axes[axis]!),
+    pointsPerResult,
+  );
   const max = (axis: number): number => axisMax(prepared.axes[axis]!);
   const choice = (axis: number, over: SplitChoice["over"], parts: number): SplitChoice => ({
     axis,
