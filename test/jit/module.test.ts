@@ -98,4 +98,12 @@ describe("module builder", () => {
     f();
     expect([...words.subarray(4, 8)]).toEqual([12, 23, 34, 41]);
   });
+
+  it("refuses arguments that were emitted in another order than they are taken", () => {
+    const swapped = (f: FunctionBuilder): void => {
+      const second = f.i32(2);
+      f.op("i32.sub", f.i32(1), second);
+    };
+    expect(() => compiled([], ["i32"], swapped)).toThrow("out of order");
+  });
 });

@@ -5,7 +5,8 @@
  *
  *   f.set(sum, f.op("i32.add", f.get(sum), f.i32(1)))
  *
- * The tokens carry nothing at run time: they make the type checker check the code that is emitted.
+ * The tokens make the type checker check the code that is emitted. At run time they are serial numbers, which show
+ * whether arguments were emitted in the order in which an instruction takes them.
  */
 import { InternalError } from "../../support/diagnostic.js";
 import { ByteWriter } from "./bytes.js";
@@ -52,8 +53,6 @@ export const typeCodes = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const satisfies
 >;
 const emptyBlock = 0x40;
 
-const nothing = undefined as never;
-
 export class FunctionBuilder {
   readonly params: readonly Local[];
   readonly results: readonly ValueType[];
@@ -61,6 +60,7 @@ export class FunctionBuilder {
   readonly #locals: ValueType[] = [];
   #level = 0;
   #callsOwn = false;
+  #serial = 0;
 
   constructor(params: readonly ValueType[], results: readonly ValueType[]) {
     this.params = params.map((type, index) => ({ index, type }));
@@ -91,7 +91,7 @@ export class FunctionBuilder {
 
   get<T extends ValueType>(local: Local<T>): OnStack<T> {
     this.#local(0x20, local);
-    return nothing;
+    return this.#token();
   }
 
   set<T extends ValueType>(local: Local<T>, _value: OnStack<T>): void {
@@ -100,7 +100,7 @@ export class FunctionBuilder {
 
   tee<T extends ValueType>(local: Local<T>, _value: OnStack<T>): OnStack<T> {
     this.#local(0x22, local);
-    return nothing;
+    return this.#token();
   }
 
   /** Takes values from the stack into locals, the last first: the results of a call. */
@@ -115,13 +115,13 @@ export class FunctionBuilder {
   i32(value: number): I32 {
     this.#code.byte(0x41);
     this.#code.signed(value | 0);
-    return nothing;
+    return this.#token();
   }
 
   f32(value: number): F32 {
     this.#code.byte(0x43);
     this.#code.float32(value);
-    return nothing;
+    return this.#token();
   }
 
   /** A vector of four equal words. */
@@ -133,51 +133,56 @@ export class FunctionBuilder {
     this.#code.byte(0xfd);
     this.#code.byte(12);
     for (const word of words) this.#code.word(word);
-    return nothing;
+    return this.#token();
   }
 
   floats(value: number): V128 {
     return this.words(floatBits(value));
   }
 
-  op<N extends PlainOp>(name: N, ..._args: Tokens<ArgsOf<N>>): Token<ResultOf<N>> {
+  op<N extends PlainOp>(name: N, ...args: Tokens<ArgsOf<N>>): Token<ResultOf<N>> {
+    this.#inOrder(args);
     const row = opcodes[name];
     this.#code.bytes(row.code);
     if ("immediate" in row) this.#code.bytes(row.immediate === "zero2" ? [0, 0] : [0]);
-    return nothing;
+    return this.#token();
   }
 
   /** A load: takes an address. */
   load<N extends MemoryOp>(name: N, _address: I32, offset = 0): Token<ResultOf<N>> {
     this.#memory(opcodes[name].code, offset);
-    return nothing;
+    return this.#token();
   }
 
   /** A store: takes an address and a value. */
   store<N extends MemoryOp>(
     name: N,
-    _address: I32,
-    _value: ArgsOf<N> extends readonly [unknown, infer V] ? OnStack<V> : never,
+    address: I32,
+    value: ArgsOf<N> extends readonly [unknown, infer V] ? OnStack<V> : never,
     offset = 0,
   ): void {
+    this.#inOrder([address, value]);
     this.#memory(opcodes[name].code, offset);
   }
 
-  loadLane(name: MemoryLaneOp, _address: I32, _into: V128, lane: number, offset = 0): V128 {
-    this.#memory(opcodes[name].code, offset);
-    this.#code.byte(lane);
-    return nothing;
-  }
-
-  storeLane(name: MemoryLaneOp, _address: I32, _from: V128, lane: number, offset = 0): void {
+  loadLane(name: MemoryLaneOp, address: I32, into: V128, lane: number, offset = 0): V128 {
+    this.#inOrder([address, into]);
     this.#memory(opcodes[name].code, offset);
     this.#code.byte(lane);
+    return this.#token();
   }
 
-  laneOp<N extends LaneOp>(name: N, lane: number, ..._args: Tokens<ArgsOf<N>>): Token<ResultOf<N>> {
+  storeLane(name: MemoryLaneOp, address: I32, from: V128, lane: number, offset = 0): void {
+    this.#inOrder([address, from]);
+    this.#memory(opcodes[name].code, offset);
+    this.#code.byte(lane);
+  }
+
+  laneOp<N extends LaneOp>(name: N, lane: number, ...args: Tokens<ArgsOf<N>>): Token<ResultOf<N>> {
+    this.#inOrder(args);
     this.#code.bytes(opcodes[name].code);
     this.#code.byte(lane);
-    return nothing;
+    return this.#token();
   }
 
   /** Lanes of four bytes, 0-3 from a, 4-7 from b. */
@@ -186,21 +191,17 @@ export class FunctionBuilder {
     return this.shuffle(a, b, bytes);
   }
 
-  shuffle(_a: V128, _b: V128, bytes: readonly number[]): V128 {
+  shuffle(a: V128, b: V128, bytes: readonly number[]): V128 {
+    this.#inOrder([a, b]);
     this.#code.bytes(opcodes["i8x16.shuffle"].code);
     this.#code.bytes(bytes);
-    return nothing;
+    return this.#token();
   }
 
-  select<T extends ValueType>(_a: OnStack<T>, _b: OnStack<T>, _condition: I32): OnStack<T> {
+  select<T extends ValueType>(a: OnStack<T>, b: OnStack<T>, condition: I32): OnStack<T> {
+    this.#inOrder([a, b, condition]);
     this.#code.byte(0x1b);
-    return nothing;
-  }
-
-  /** `select` on vectors has no short form. */
-  selectV(_a: V128, _b: V128, _condition: I32): V128 {
-    this.#code.bytes([0x1c, 1, typeCodes.v128]);
-    return nothing;
+    return this.#token();
   }
 
   block(body: (end: Label) => void): void {
@@ -240,7 +241,8 @@ export class FunctionBuilder {
   }
 
   /** Arguments are on the stack already, results are left there. */
-  call(callee: Callee, _args: readonly OnStack<ValueType>[]): void {
+  call(callee: Callee, args: readonly OnStack<ValueType>[]): void {
+    this.#inOrder(args);
     if (callee.isOwn) this.#callsOwn = true;
     this.#code.byte(0x10);
     this.#code.unsigned(callee.index);
@@ -252,7 +254,7 @@ export class FunctionBuilder {
     args: readonly OnStack<ValueType>[],
   ): OnStack<T> {
     this.call(callee, args);
-    return nothing;
+    return this.#token();
   }
 
   /** Runs the body while `index` counts from its present value by `step` as long as it is below `end`. */
@@ -289,6 +291,17 @@ export class FunctionBuilder {
     into.append(declarations);
     into.append(this.#code);
     into.byte(0x0b);
+  }
+
+  #token(): never {
+    return ++this.#serial as never;
+  }
+
+  #inOrder(tokens: readonly unknown[]): void {
+    for (let i = 1; i < tokens.length; i++) {
+      if (tokens[i]! <= tokens[i - 1]!)
+        throw new InternalError("arguments are emitted out of order");
+    }
   }
 
   #structure(opcode: number, body: (label: Label) => void): void {

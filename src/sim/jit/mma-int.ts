@@ -4,8 +4,8 @@
  * i32x4.dot_i16x8_s; otherwise as int32. The order of additions does not matter, since they wrap.
  */
 import { type DeviceDType, dtypes } from "../../numerics/dtype.js";
-import type { Callee, FunctionBuilder, I32, Local } from "./function.js";
-import { elementBytes } from "./lane-format.js";
+import type { Callee, FunctionBuilder, Local } from "./function.js";
+import { addIntPack, type ZeroPoint } from "./mma-int-pack.js";
 import { mmaMode } from "./mma-float.js";
 import { kernelFields, type MmaParams, mmaParams, zeroParams } from "./mma-params.js";
 import { addTableFunction, areaCutter, callTable, entryAt } from "./mma-tables.js";
@@ -14,8 +14,8 @@ import type { ModuleBuilder } from "./module.js";
 export interface IntMmaTypes {
   readonly a: DeviceDType;
   readonly b: DeviceDType;
-  readonly zeroA?: DeviceDType;
-  readonly zeroB?: DeviceDType;
+  readonly zeroA?: ZeroPoint;
+  readonly zeroB?: ZeroPoint;
 }
 
 /** Parameters of the kernel: those of all mmas, then those of A's zero point, then of B's. */
@@ -27,15 +27,17 @@ export function intWorkBytes(rows: number, columns: number, positions: number): 
 }
 
 export function intMmaKey(types: IntMmaTypes): string {
-  return `mma ${types.a} ${types.b} ${types.zeroA ?? "-"} ${types.zeroB ?? "-"}`;
+  return `mma ${JSON.stringify(types)}`;
 }
 
 export function addIntMma(module: ModuleBuilder, types: IntMmaTypes, exported: string): void {
-  const isPaired = Object.values(types).every((type: DeviceDType) => dtypes[type].bits <= 8);
+  const { a, b, zeroA, zeroB } = types;
+  const all = [a, b, zeroA?.dtype ?? a, zeroB?.dtype ?? b];
+  const isPaired = all.every((dtype) => dtypes[dtype].bits <= 8);
   const functions = {
     table: addTableFunction(module),
-    packA: addPack(module, { lines: 4, value: types.a, zero: types.zeroA, isPaired }),
-    packB: addPack(module, { lines: 8, value: types.b, zero: types.zeroB, isPaired }),
+    packA: addIntPack(module, { lines: 4, value: types.a, zero: types.zeroA, isPaired }),
+    packB: addIntPack(module, { lines: 8, value: types.b, zero: types.zeroB, isPaired }),
     block: addBlock(module, isPaired),
   };
   const params = Array.from({ length: intMmaParams }, () => "i32" as const);
@@ -169,6 +171,7 @@ function emitPackA(
         f.get(areas.kA),
         f.get(areas.kZeroA),
         f.get(areas.positions),
+        f.op("i32.sub", f.get(areas.rows), f.get(i)),
       ]);
       f.increase(to, () => f.op("i32.shl", f.get(areas.words), f.i32(4)));
     },
@@ -199,6 +202,7 @@ function emitPanels(
         f.get(areas.kB),
         f.get(areas.kZeroB),
         f.get(areas.positions),
+        f.op("i32.sub", f.get(areas.columns), f.get(j)),
       ]);
       f.set(a, f.get(areas.panelA));
       f.set(i, f.i32(0));
@@ -223,72 +227,6 @@ function emitPanels(
       );
     },
   );
-}
-
-interface PackOptions {
-  readonly lines: 4 | 8;
-  readonly value: DeviceDType;
-  readonly zero: DeviceDType | undefined;
-  readonly isPaired: boolean;
-}
-
-/**
- * (panel, values, line offsets, zeros, their line offsets, k offsets of values and of zeros, positions): word w of
- * line l goes to (w * lines + l).
- */
-function addPack(module: ModuleBuilder, { lines, value, zero, isPaired }: PackOptions): Callee {
-  const params = Array.from({ length: 8 }, () => "i32" as const);
-  return module.add({ params, results: [] }, (f) => {
-    const [panel, values, offsets, zeros, zeroOffsets, ks, kZeros, left] =
-      f.params as readonly Local<"i32">[];
-    f.if(f.op("i32.eqz", f.get(left!)), () => f.return());
-    const line = f.local("i32");
-    const to = f.local("i32");
-    const half = f.keep("i32", f.i32(0));
-    const element = (base: Local<"i32">, table: Local<"i32">, k: Local<"i32">): I32 => {
-      const lineOffset = f.load("i32.load", entryAt(f, table, line));
-      const offset = f.op("i32.add", lineOffset, f.load("i32.load", f.get(k)));
-      return f.op("i32.add", offset, f.get(base));
-    };
-    const centred = (): I32 => {
-      const x = loadInt(f, value, element(values!, offsets!, ks!));
-      if (zero === undefined) return x;
-      return f.op("i32.sub", x, loadInt(f, zero, element(zeros!, zeroOffsets!, kZeros!)));
-    };
-    f.loop((again) => {
-      // The second half of the last word stays zero where the positions are odd.
-      if (isPaired) {
-        f.if(f.op("i32.eqz", f.get(half)), () =>
-          f.op("memory.fill", f.get(panel!), f.i32(0), f.i32(4 * lines)),
-        );
-      }
-      f.set(to, f.op("i32.add", f.get(panel!), f.get(half)));
-      f.set(line, f.i32(0));
-      f.loop((nextLine) => {
-        if (isPaired) f.store("i32.store16", f.get(to), centred());
-        else f.store("i32.store", f.get(to), centred());
-        f.increase(to, () => f.i32(4));
-        f.increase(line, () => f.i32(1));
-        f.branchIf(nextLine, f.op("i32.lt_s", f.get(line), f.i32(lines)));
-      });
-      for (const table of [ks!, kZeros!]) f.increase(table, () => f.i32(4));
-      if (!isPaired) f.increase(panel!, () => f.i32(4 * lines));
-      else {
-        f.set(half, f.op("i32.xor", f.get(half), f.i32(2)));
-        f.if(f.op("i32.eqz", f.get(half)), () => f.increase(panel!, () => f.i32(4 * lines)));
-      }
-      f.set(left!, f.op("i32.sub", f.get(left!), f.i32(1)));
-      f.branchIf(again, f.get(left!));
-    });
-  });
-}
-
-/** Integers in slots; bool counts as 0 or 1. */
-function loadInt(f: FunctionBuilder, dtype: DeviceDType, address: I32): I32 {
-  if (elementBytes[dtype] === 4) return f.load("i32.load", address);
-  if (dtype === "i8" || dtype === "i4") return f.load("i32.load8_s", address);
-  const byte = f.load("i32.load8_u", address);
-  return dtype === "bool" ? f.op("i32.ne", byte, f.i32(0)) : byte;
 }
 
 /** (a, b, words, c, row offsets, column offsets, rows, columns, clear): at most four rows and eight columns. */

@@ -28,7 +28,7 @@ function addPack(module: ModuleBuilder, lines: 4 | 8): Callee {
     emitAdjoins(f, offsets!, count!, adjoin);
     const pointers = Array.from({ length: lines }, (_, line) => {
       const offset = f.load("i32.load", f.get(offsets!), 4 * line);
-      return f.keep("i32", f.op("i32.add", f.get(base!), offset));
+      return f.keep("i32", f.op("i32.add", offset, f.get(base!)));
     });
     const pack: Pack = { f, to: to!, ks: ks!, left: left!, k, pointers, lines };
     f.if(f.get(adjoin), () => {

@@ -179,7 +179,7 @@ function addApart(module: ModuleBuilder): Callee {
       f.params as readonly Local<"i32">[];
     const pointers = Array.from({ length: 8 }, (_, i) => {
       const offset = f.load("i32.load", f.get(columnB!), 4 * i);
-      return f.keep("i32", f.op("i32.add", f.get(b!), offset));
+      return f.keep("i32", f.op("i32.add", offset, f.get(b!)));
     });
     const sums = [f.keep("v128", f.words(0)), f.keep("v128", f.words(0))];
     const cells: Cells = { f, c: c!, open: open!, columnC: columnC!, columns: columns!, sums };

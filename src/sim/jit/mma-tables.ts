@@ -96,19 +96,20 @@ export function areaCutter(
   };
 }
 
-/** Sets `adjoin` to 1 if the first `count` entries of a table, eight at most, are 4 bytes apart. */
+/** Sets `adjoin` to 1 if the first `count` entries of a table, eight at most, are one element apart. */
 export function emitAdjoins(
   f: FunctionBuilder,
   table: Local<"i32">,
   count: Local<"i32">,
   adjoin: Local<"i32">,
+  bytes: 1 | 4 = 4,
 ): void {
   f.set(adjoin, f.i32(1));
   f.block((done) => {
     for (let entry = 1; entry < 8; entry++) {
       f.branchIf(done, f.op("i32.le_s", f.get(count), f.i32(entry)));
       const before = f.load("i32.load", f.get(table), 4 * entry - 4);
-      const expected = f.op("i32.add", before, f.i32(4));
+      const expected = f.op("i32.add", before, f.i32(bytes));
       const follows = f.op("i32.eq", expected, f.load("i32.load", f.get(table), 4 * entry));
       f.set(adjoin, f.op("i32.and", follows, f.get(adjoin)));
     }

@@ -15,6 +15,7 @@ import type { Int } from "./ints.js";
 import type { Kernel } from "./kernels.js";
 import { elementBytes } from "./lane-format.js";
 import { addFloatMma, floatWorkBytes, mmaMode } from "./mma-float.js";
+import type { ZeroPoint } from "./mma-int-pack.js";
 import { addIntMma, intMmaKey, intMmaParams, intWorkBytes } from "./mma-int.js";
 import { type MmaParam, mmaParams, type ZeroParam, zeroParams } from "./mma-params.js";
 import { placeOf, scratchAt, type Site, type SlotPlace, strideIn } from "./site.js";
@@ -36,8 +37,8 @@ export function emitMma(site: Site, written: Mma): void {
   const types = {
     a: a.dtype,
     b: b.dtype,
-    ...(zeroA === undefined ? {} : { zeroA: zeroA.dtype }),
-    ...(zeroB === undefined ? {} : { zeroB: zeroB.dtype }),
+    ...(zeroA === undefined ? {} : { zeroA: zeroPoint(body, body.zeroA!.strides, zeroA) }),
+    ...(zeroB === undefined ? {} : { zeroB: zeroPoint(body, body.zeroB!.strides, zeroB) }),
   };
   const kernel: Kernel = {
     key: intMmaKey(types),
@@ -49,6 +50,13 @@ export function emitMma(site: Site, written: Mma): void {
     ...zeroArguments(body, "m", body.zeroA?.strides, zeroA),
     ...zeroArguments(body, "n", body.zeroB?.strides, zeroB),
   ]);
+}
+
+function zeroPoint(body: Mma, strides: readonly number[], { dtype }: SlotPlace): ZeroPoint {
+  const moves = body.axes.some(
+    ({ role, count }, i) => role === "k" && count.max > 1 && strides[i] !== 0,
+  );
+  return { dtype, moves };
 }
 
 /** Work area that the mmas of a program need at most. */

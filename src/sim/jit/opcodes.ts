@@ -120,6 +120,7 @@ export const opcodes = {
   "i32x4.splat": row(simd(17), i, "v128"),
   "f32x4.splat": row(simd(19), f, "v128"),
   "i32x4.extract_lane": lane(27, v, "i32"),
+  "i16x8.replace_lane": lane(26, vi, "v128"),
   "i32x4.replace_lane": lane(28, vi, "v128"),
   "f32x4.extract_lane": lane(31, v, "f32"),
   "i32x4.eq": row(simd(55), vv, "v128"),
