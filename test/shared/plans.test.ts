@@ -1,0 +1,70 @@
+/**
+ * Real models compiled with plans picked at random, fused and not, on both machines: the bits of the plans that
+ * the compiler prefers.
+ */
+import { expect, test } from "vitest";
+import { compileModel } from "../../src/compiler/compile.js";
+import type { PlanChooser } from "../../src/compiler/4-tile/plan-rows.js";
+import { bestPlan } from "../../src/compiler/4-tile/plan-rows.js";
+import type { Tensor } from "../../src/numerics/tensor.js";
+import { isTensor } from "../../src/ops/context.js";
+import { createSimulatedDevice } from "../../src/runtime/device.js";
+import { openFiles } from "../../src/runtime/node/files.js";
+import { findTestCases, readTestModel, readTestSet } from "../../src/runtime/test-case.js";
+import { loadExecutable } from "../../src/runtime/walk.js";
+import { createJitEngine } from "../../src/sim/jit/jit.js";
+import { findDevice } from "../../src/target/machines.js";
+import { Random } from "../support/random.js";
+
+const source = openFiles("../shared/models");
+const device = createSimulatedDevice(createJitEngine());
+
+interface Variant {
+  readonly machine: string;
+  readonly fuse: boolean;
+  readonly seed: number | undefined;
+}
+
+const variants: readonly Variant[] = [
+  { machine: "mini", fuse: true, seed: undefined },
+  { machine: "mini", fuse: true, seed: 1 },
+  { machine: "pf1", fuse: false, seed: 2 },
+];
+
+function randomPlans(seed: number): PlanChooser {
+  const random = new Random(seed);
+  return { pick: (candidates) => candidates[random.integer(0, candidates.length - 1)]! };
+}
+
+test.each(findTestCases(source).map((model) => [model.path, model] as const))(
+  "%s",
+  (_, testCase) => {
+    const model = readTestModel(source, testCase);
+    const { inputs } = readTestSet(source, model, testCase.sets[0]!);
+    const shapes = [...inputs].flatMap(([name, value]) =>
+      isTensor(value) ? [[name, value.shape] as const] : [],
+    );
+    const run = ({ machine, fuse, seed }: Variant) => {
+      const executable = compileModel(model, {
+        machine: findDevice(machine),
+        machineHash: "",
+        precision: "fp32",
+        inputShapes: new Map(shapes),
+        fuse,
+        chooser: seed === undefined ? bestPlan : randomPlans(seed),
+      });
+      return [...loadExecutable(executable, device).run(inputs).values()].map((value) =>
+        bytesOf(value as Tensor),
+      );
+    };
+    const preferred = run({ machine: "pf1", fuse: true, seed: undefined });
+    for (const variant of variants) {
+      expect(run(variant), JSON.stringify(variant)).toEqual(preferred);
+    }
+  },
+);
+
+function bytesOf({ data }: Tensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = data as Float32Array;
+  return new Uint8Array(buffer, byteOffset, byteLength).slice();
+}
