@@ -80,6 +80,8 @@ export interface NestPlan {
   argument(param: NestParam): Int;
   /** The counts of all levels; where one is zero a parallel walk does nothing. */
   readonly counts: readonly Int[];
+  /** In bytes; in elements if packed. */
+  strideOf(operand: number, level: number): number;
 }
 
 /** An axis or several merged ones. */
@@ -99,6 +101,7 @@ export function planNest(f: FunctionBuilder, walk: Walk): NestPlan {
     spec,
     argument: (param) => argumentOf(walk, order, param),
     counts: order.levels.map((level) => level.count),
+    strideOf: (operand, level) => strideInBytes(walk, operand, order.levels[level]!),
   };
 }
 
@@ -324,11 +327,17 @@ function strideOf({ gather }: Walk, operand: number, level: Level): number {
   return level.strides[operand]!;
 }
 
+function strideInBytes(walk: Walk, operand: number, level: Level): number {
+  return strideOf(walk, operand, level) * unitOf(walk, operand);
+}
+
+function unitOf(walk: Walk, operand: number): number {
+  const { packed, dtype } = walk.operands[operand]!;
+  return packed ? 1 : elementBytes[dtype];
+}
+
 function argumentOf(walk: Walk, { levels }: Arrangement, param: NestParam): Int {
-  const unit = (operand: number): number => {
-    const { packed, dtype } = walk.operands[operand]!;
-    return packed ? 1 : elementBytes[dtype];
-  };
+  const unit = (operand: number): number => unitOf(walk, operand);
   switch (param.kind) {
     case "count":
       return levels[param.level]!.count;
@@ -336,10 +345,8 @@ function argumentOf(walk: Walk, { levels }: Arrangement, param: NestParam): Int 
       return walk.operands[param.operand]!.address;
     case "element":
       return walk.operands[param.operand]!.element ?? zero;
-    case "stride": {
-      const stride = strideOf(walk, param.operand, levels[param.level]!);
-      return constant(stride * unit(param.operand));
-    }
+    case "stride":
+      return constant(strideInBytes(walk, param.operand, levels[param.level]!));
     case "base":
       return walk.axes[param.axis]!.base;
     case "scalar":

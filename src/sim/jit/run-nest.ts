@@ -4,6 +4,7 @@ import { nestKernel } from "./kernels.js";
 import { planNest, type Walk } from "./nest-plan.js";
 import { nestParams } from "./nest-spec.js";
 import type { Site } from "./site.js";
+import { transposeArguments, transposeKernel } from "./transpose-kernel.js";
 
 /** A walk without positions touches nothing, not even to read ahead; one that only reduces still writes its cells. */
 export function emitWalk(site: Site, walk: Walk): void {
@@ -14,6 +15,10 @@ export function emitWalk(site: Site, walk: Walk): void {
     const { kind, count } = walk.axes[axis]!;
     if (kind !== "parallel") continue;
     runs = ints.both(f, runs, ints.isLess(f, ints.zero, count));
+  }
+  const transposed = transposeArguments(plan);
+  if (transposed !== undefined) {
+    return ints.when(f, runs, () => site.call(transposeKernel, transposed));
   }
   const kernel = nestKernel(plan.spec);
   const params = nestParams(plan.spec);
