@@ -1,5 +1,5 @@
 /** A loop of multiply-adds on registers alone: what one thread can do at this moment. */
-import { ModuleBuilder } from "../src/sim/jit/module.js";
+import { ModuleBuilder } from "../src/sim/jit/wasm/module.js";
 
 export interface PeakLoop {
   readonly operations: number;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { ModuleBuilder } from "../../src/sim/jit/module.js";
-import type { FunctionBuilder } from "../../src/sim/jit/function.js";
-import type { ValueType } from "../../src/sim/jit/opcodes.js";
+import { ModuleBuilder } from "../../src/sim/jit/wasm/module.js";
+import type { FunctionBuilder } from "../../src/sim/jit/wasm/function.js";
+import type { ValueType } from "../../src/sim/jit/wasm/opcodes.js";
 
 function compiled(
   params: readonly ValueType[],

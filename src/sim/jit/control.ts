@@ -4,16 +4,16 @@
  * compiler, so it may be slow but must be small.
  */
 import type { Instruction, Program } from "../../isa/program.js";
-import { aliasedQueues } from "./alias.js";
-import * as ints from "./ints.js";
+import { aliasedQueues } from "./slots/alias.js";
+import * as ints from "./walk/ints.js";
 import type { Kernel } from "./kernels.js";
-import { mmaWorkBytes } from "./mma.js";
-import type { ModuleBuilder } from "./module.js";
-import { storedQueues } from "./stored.js";
-import { type Layout, layoutOf } from "./storage.js";
-import { numberInstructions } from "./walk.js";
-import { walkLockStep } from "./walk-lock-step.js";
-import { runsByMembers, walkMembers } from "./walk-members.js";
+import { mmaWorkBytes } from "./mma/mma.js";
+import type { ModuleBuilder } from "./wasm/module.js";
+import { storedQueues } from "./slots/stored.js";
+import { type Layout, layoutOf } from "./slots/storage.js";
+import { numberInstructions } from "./walk/walk.js";
+import { walkLockStep } from "./walk/lock-step.js";
+import { runsByMembers, walkMembers } from "./walk/members.js";
 
 export interface ControlCode {
   readonly layout: Layout;

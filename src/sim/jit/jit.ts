@@ -15,7 +15,7 @@ import type {
 } from "../engine.js";
 import { addControl, type ControlCode } from "./control.js";
 import type { Kernel } from "./kernels.js";
-import { ModuleBuilder } from "./module.js";
+import { ModuleBuilder } from "./wasm/module.js";
 import { programKey } from "./keys.js";
 
 export interface JitOptions {

@@ -4,9 +4,9 @@
  * compiler at once, while a program's own code runs as the baseline compiler makes it.
  */
 import { nestKey } from "./keys.js";
-import type { ModuleBuilder } from "./module.js";
-import { emitNest } from "./nest.js";
-import { nestParams, type NestSpec } from "./nest-spec.js";
+import type { ModuleBuilder } from "./wasm/module.js";
+import { emitNest } from "./nest/nest.js";
+import { nestParams, type NestSpec } from "./nest/spec.js";
 
 export interface Kernel {
   /** Equal keys, equal kernels. */

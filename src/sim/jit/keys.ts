@@ -1,7 +1,7 @@
 /** Texts that are equal for equal programs or kernels, to share what is compiled. */
 import type { LaneProgram } from "../../numerics/lane.js";
 import type { Program, ProgramNode } from "../../isa/program.js";
-import type { NestSpec } from "./nest-spec.js";
+import type { NestSpec } from "./nest/spec.js";
 
 /** Names do not count. */
 export function programKey({ grid, scalarCount, bindings, queues, body }: Program): string {
