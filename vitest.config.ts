@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     testTimeout: 120_000,
+    setupFiles: ["test/support/seed.ts"],
     projects: [
       {
         extends: true,

@@ -251,7 +251,10 @@ const printers: {
 };
 
 function headText(head: LoopHead, names: Names, expectedId: number): string {
-  const id = head.id === expectedId ? "" : `%${head.id}`;
+  const start = affineIn(head.start, names);
+  // A start that begins with the number of a loop would read as this loop's own.
+  const isNumbered = head.id !== expectedId || (head.over === "time" && start.startsWith("%"));
+  const id = isNumbered ? `%${head.id}` : "";
   const over = head.over === "time" ? "" : ` ${head.over}`;
   const totals = head.total.map((total) => affineIn(total, names));
   const total = totals.length === 1 ? totals[0]! : `min(${totals.join(", ")})`;
@@ -262,7 +265,7 @@ function headText(head: LoopHead, names: Names, expectedId: number): string {
     only!.constant === head.minTotal &&
     head.minTotal === head.maxTotal;
   const limits = fixed ? "" : ` in ${head.minTotal}..${head.maxTotal}`;
-  const range = `${affineIn(head.start, names)}..${total}${limits} step ${head.step}`;
+  const range = `${start}..${total}${limits} step ${head.step}`;
   return `${quoted(head.name)}${id}${over} ${range}`;
 }
 

@@ -53,6 +53,14 @@ describe("assembly text", () => {
     expect(assemble(printed)).toStrictEqual(assemble(gemm));
   });
 
+  it("keeps a start that begins with the number of a loop apart from the loop's own", () => {
+    const text = (loop: string) =>
+      `program ""\ngrid 1 x 1\nscalars 0\n\nloop ""${loop}\nend\nhalt\n`;
+    const program = assemble(text("%0 %0..1 in 0..1 step 1"));
+    expect(program.body[0]).toMatchObject({ head: { id: 0, start: { terms: [{ id: 0 }] } } });
+    expect(assemble(disassemble(program))).toStrictEqual(program);
+  });
+
   it("parses back to the same program, whatever it is", () => {
     fc.assert(
       fc.property(randomEncodableProgram, (program) => {
