@@ -46,7 +46,7 @@ export function printSupport(support: SupportReport, options: PrintOptions = {})
     node,
     operator,
     whereText[where],
-    reason ?? kernels.join(", "),
+    reason ?? (where === "absorbed" ? absorbedText : kernels.join(", ")),
     remedy ?? "",
   ]);
   const nodes = table(
@@ -63,6 +63,8 @@ const whereText = {
   both: "both",
   absorbed: "no step",
 } as const;
+
+const absorbedText = "known when compiled, or part of a neighbour's access";
 
 function table(head: readonly string[], rows: readonly (readonly Cell[])[], style: Style): string {
   return tableText(head, rows, { style, widthMax: cellWidthMax });

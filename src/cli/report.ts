@@ -1,14 +1,16 @@
 /** `lightloom report`: what runs where and why, kernels with their cycles, memory, how far from the machine's best. */
 import { pc } from "./colors.js";
 import { type AccuracyLoss, accuracyLoss, printAccuracy } from "../analysis/accuracy.js";
-import { printReport } from "../analysis/print-report.js";
+import { printReport, printSupport } from "../analysis/print-report.js";
 import { reportOf } from "../analysis/report.js";
-import { nodesOf } from "../analysis/support.js";
+import { nodesOf, supportReport } from "../analysis/support.js";
+import { timelineOf } from "../analysis/timeline.js";
 import { createSimulatedDevice } from "../runtime/device.js";
 import type { Precision } from "../compiler/pipeline.js";
 import { isTensor } from "../ops/context.js";
 import type { HostValue } from "../ops/record.js";
 import { bindingsFor, createModelRunner, type ModelRunner } from "../runtime/model-runner.js";
+import { writeAtomically } from "../runtime/node/atomic-write.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { gatherInputs } from "./inputs.js";
 import {
@@ -38,6 +40,8 @@ export function reportCommand() {
       new Map<string, string>(),
     )
     .option("--all", "list all kernels, not only the longest")
+    .option("--support", "only say of every node where it runs, why, and what would change that")
+    .option("--trace <file>", "write what every engine does when, for Perfetto or chrome://tracing")
     .action((path, options) => {
       const progress = createProgress();
       const file = loadModelFile(path);
@@ -58,6 +62,18 @@ export function reportCommand() {
       const { executable } = runner.prepare(inputs);
       const nodes = nodesOf(file.model);
       const bindings = bindingsFor(executable, inputs)!;
+      if (options.trace !== undefined) {
+        progress.show("writing the trace");
+        const timeline = timelineOf({ executable, machine, bindings });
+        writeAtomically(options.trace, new TextEncoder().encode(JSON.stringify(timeline)));
+      }
+      if (options.support === true) {
+        progress.clear();
+        const support = supportReport(executable, nodes);
+        if (options.json) printJson(support);
+        else print(printSupport(support, { color: pc.isColorSupported }));
+        return;
+      }
       const report = reportOf({ executable, machine, bindings, nodes });
       // Only running tells what rounding cost.
       const accuracy =

@@ -43,6 +43,7 @@ describe("the support report", () => {
 
   it("reads as a table", () => {
     const text = printSupport(report);
+    expect(text).toMatch(/^same +Identity +no step +known when compiled/m);
     expect(text).toMatch(/^places +NonZero +host +it has no lowering/m);
     expect(text).toContain("1 of 3 nodes on the accelerator, 1 on the host");
   });

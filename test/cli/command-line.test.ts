@@ -43,6 +43,16 @@ afterAll(() => {
   process.exitCode = 0;
 });
 
+interface TraceEvent {
+  readonly ph: "M" | "X";
+  readonly name: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly ts: number;
+  readonly dur: number;
+  readonly args: { readonly name?: string };
+}
+
 interface Called {
   readonly code: number;
   readonly out: string;
@@ -180,6 +190,40 @@ describe("report, bench", () => {
     const json = JSON.parse((await call("report", at("model.onnx"), "-d", "N=4", "--json")).out);
     expect(json.kernels).toHaveLength(1);
     expect(json.support.counts.device).toBe(1);
+  });
+
+  test("only where every node runs", async () => {
+    const args = ["report", at("model.onnx"), "-m", "mini", "-d", "N=4", "--support"];
+    const { code, out } = await call(...args);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^square +Mul +accelerator +mul/m);
+    expect(out).not.toMatch("cycles");
+    expect(JSON.parse((await call(...args, "--json")).out)).toMatchObject({
+      nodes: [{ node: "square", operator: "Mul", where: "device" }],
+      counts: { device: 1, host: 0, both: 0, absorbed: 0 },
+    });
+  });
+
+  test("a trace: one track per engine and channel that works", async () => {
+    const file = at("traces/model.json");
+    const args = ["report", at("model.onnx"), "-m", "mini", "-d", "N=4", "--trace"];
+    expect((await call(...args, file)).code).toBe(0);
+    expect(readdirSync(at("traces"))).toEqual(["model.json"]);
+    const { traceEvents } = JSON.parse(readFileSync(file, "utf8")) as { traceEvents: TraceEvent[] };
+    const tracks = traceEvents.filter(({ name }) => name === "thread_name");
+    expect(tracks.map(({ args: { name } }) => name)).toEqual(["load.0", "vector", "store.0"]);
+    for (const { ph, pid, tid, ts, dur } of traceEvents) {
+      if (ph !== "X") continue;
+      expect(dur).toBeGreaterThanOrEqual(0);
+      expect(ts).toBeGreaterThanOrEqual(0);
+      if (pid > 0)
+        expect(tracks.some((track) => track.pid === pid && track.tid === tid)).toBe(true);
+    }
+    // A folder cannot become a file: coded, and nothing is left behind.
+    const failed = await call(...args, at("traces"));
+    expect(failed.err).toMatch("L0101: the file cannot be written");
+    expect(readdirSync(folder).filter((name) => name.startsWith("traces"))).toEqual(["traces"]);
+    expect(failed.code).toBe(2);
   });
 
   test("a benchmark", async () => {
