@@ -58,15 +58,15 @@ async function measure({ path, shape }: Subject, rounds: number): Promise<void> 
     executionProviders: ["wasm"],
   });
   const feeds = { [name]: new ort.Tensor("float32", data, [...shape]) };
-  const own = (): number => timed(() => loaded.run(new Map([[name, tensor]])));
+  const own = (): Promise<number> => timed(() => loaded.run(new Map([[name, tensor]])));
   for (let i = 0; i < 3; i++) {
-    own();
+    await own();
     await peer.run(feeds);
   }
   const ratios: number[] = [];
   const times: { own: number[]; peer: number[] } = { own: [], peer: [] };
   for (let i = 0; i < rounds; i++) {
-    const mine = own();
+    const mine = await own();
     const start = performance.now();
     await peer.run(feeds);
     const theirs = performance.now() - start;
@@ -87,9 +87,9 @@ async function measure({ path, shape }: Subject, rounds: number): Promise<void> 
   process.stdout.write(`${JSON.stringify(figures)}\n`);
 }
 
-function timed(run: () => unknown): number {
+async function timed(run: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
-  run();
+  await run();
   return performance.now() - start;
 }
 

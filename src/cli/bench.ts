@@ -49,11 +49,12 @@ export function benchCommand() {
         externalData: file.externalData,
       });
       progress.show("compiling");
-      const compileMs = elapsed(() => runner.prepare(inputs));
-      const times = Array.from({ length: runs }, (_, i) => {
+      const compileMs = await elapsed(() => runner.prepare(inputs));
+      const times: number[] = [];
+      for (let i = 0; i < runs; i++) {
         progress.show(`run ${i + 1} of ${runs}`);
-        return elapsed(() => runner.run(inputs));
-      });
+        times.push(await elapsed(() => runner.run(inputs)));
+      }
       progress.show("ONNX Runtime");
       const reference = await runOnnxRuntime(path, file.model, inputs, { runs, threads: 1 });
       progress.clear();
@@ -88,9 +89,9 @@ export function benchCommand() {
     });
 }
 
-function elapsed(run: () => unknown): number {
+async function elapsed(run: () => unknown): Promise<number> {
   const start = performance.now();
-  run();
+  await run();
   return performance.now() - start;
 }
 

@@ -42,7 +42,7 @@ export function reportCommand() {
     .option("--all", "list all kernels, not only the longest")
     .option("--support", "only say of every node where it runs, why, and what would change that")
     .option("--trace <file>", "write what every engine does when, for Perfetto or chrome://tracing")
-    .action((path, options) => {
+    .action(async (path, options) => {
       const progress = createProgress();
       const file = loadModelFile(path);
       const machine = deviceNamed(options.machine);
@@ -77,7 +77,7 @@ export function reportCommand() {
       const report = reportOf({ executable, machine, bindings, nodes });
       // Only running tells what rounding cost.
       const accuracy =
-        options.precision === "fp32" ? undefined : lossOf(runnerOf("fp32"), runner, inputs);
+        options.precision === "fp32" ? undefined : await lossOf(runnerOf("fp32"), runner, inputs);
       progress.clear();
       if (options.json) printJson({ ...report, accuracy });
       else {
@@ -88,13 +88,13 @@ export function reportCommand() {
     });
 }
 
-function lossOf(
+async function lossOf(
   exact: ModelRunner,
   lower: ModelRunner,
   inputs: ReadonlyMap<string, HostValue>,
-): AccuracyLoss[] {
-  const wanted = exact.run(inputs).outputs;
-  const given = lower.run(inputs).outputs;
+): Promise<AccuracyLoss[]> {
+  const { outputs: wanted } = await exact.run(inputs);
+  const { outputs: given } = await lower.run(inputs);
   return [...wanted].flatMap(([name, value]) => {
     const other = given.get(name)!;
     if (!isTensor(value) || !isTensor(other)) return [];

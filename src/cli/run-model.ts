@@ -50,10 +50,10 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
     ...(settings.cache ? { store: keptPrograms(model.bytes) } : {}),
   });
   progress.show(`compiling for ${machine.name}`);
-  const compileMs = timed(() => runner.prepare(model.inputs));
+  const compileMs = await timed(() => runner.prepare(model.inputs));
   progress.show("running");
   let outcome: RunOutcome | undefined;
-  const runMs = timed(() => (outcome = runner.run(model.inputs)));
+  const runMs = await timed(async () => (outcome = await runner.run(model.inputs)));
   progress.clear();
   const { outputs, ranOn, reason } = outcome!;
   const summaries = [...outputs].map(([name, value]) => summarizeOutput(name, value));
@@ -95,9 +95,9 @@ function keptPrograms(modelBytes: Uint8Array): ProgramStore {
   return createDiskStore({ folder: defaultCacheFolder(), modelBytes, warn: note });
 }
 
-function timed(run: () => unknown): number {
+async function timed(run: () => unknown): Promise<number> {
   const start = performance.now();
-  run();
+  await run();
   return performance.now() - start;
 }
 

@@ -53,7 +53,7 @@ export function testCommand() {
           "value), or that part as a number; default: onnx for archives, model for folders",
       ),
     )
-    .action((paths, options) => {
+    .action(async (paths, options) => {
       const filter = filterOf(options.filter);
       const setup: Setup = {
         machine: deviceNamed(options.machine),
@@ -68,7 +68,9 @@ export function testCommand() {
         const cases = findTestCases(source).filter((test) => filter.test(nameOf(path, test.path)));
         for (const [i, test] of cases.entries()) {
           progress.show(`${i + 1}/${cases.length} ${test.path}`);
-          records.push(...runCase({ ...setup, source, rule }, test, nameOf(path, test.path)));
+          records.push(
+            ...(await runCase({ ...setup, source, rule }, test, nameOf(path, test.path))),
+          );
         }
       }
       progress.clear();
@@ -95,7 +97,7 @@ interface CaseSetup extends Setup {
 }
 
 /** One record per data set; nothing that a case throws ends the others. */
-function runCase(setup: CaseSetup, test: TestCase, name: string): TestRecord[] {
+async function runCase(setup: CaseSetup, test: TestCase, name: string): Promise<TestRecord[]> {
   const { source } = setup;
   let prepared: { readonly model: Model; readonly runner: ModelRunner } | undefined;
   const prepare = () => {
@@ -105,26 +107,29 @@ function runCase(setup: CaseSetup, test: TestCase, name: string): TestRecord[] {
     const options = { model, machine, precision, device, externalData, dims: new Map() };
     return { model, runner: createModelRunner(options) };
   };
-  return test.sets.map((files) => {
+  const records: TestRecord[] = [];
+  for (const files of test.sets) {
     const label = `${name}/${files.path.slice(files.path.lastIndexOf("/") + 1)}`;
     const start = performance.now();
     const seconds = () => (performance.now() - start) / 1000;
     try {
       prepared ??= prepare();
-      return { name: label, ...runSet(setup, prepared, files), seconds: seconds() };
+      const verdict = await runSet(setup, prepared, files);
+      records.push({ name: label, ...verdict, seconds: seconds() });
     } catch (error) {
-      return { name: label, ...verdictOf(error), seconds: seconds() };
+      records.push({ name: label, ...verdictOf(error), seconds: seconds() });
     }
-  });
+  }
+  return records;
 }
 
-function runSet(
+async function runSet(
   { source, rule }: CaseSetup,
   { model, runner }: { readonly model: Model; readonly runner: ModelRunner },
   files: TestFiles,
-): Omit<TestRecord, "name" | "seconds"> {
+): Promise<Omit<TestRecord, "name" | "seconds">> {
   const { inputs, outputs } = readTestSet(source, model, files);
-  const result = runner.run(inputs);
+  const result = await runner.run(inputs);
   const { worstRelativeError, difference } = judgeOutputs(result.outputs, outputs, rule);
   const reason = difference ?? result.reason;
   return {

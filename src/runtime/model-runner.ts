@@ -48,7 +48,7 @@ export interface ModelRunner {
   readonly inputs: readonly ModelPort[];
   readonly stats: RunnerStats;
   /** Throws L0601 to L0604 for inputs, and whatever compiling them says. */
-  run(inputs: ReadonlyMap<string, HostValue>): RunOutcome;
+  run(inputs: ReadonlyMap<string, HostValue>): Promise<RunOutcome>;
   /** Compiles for these inputs, or finds what has been compiled for them. */
   prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable;
   /** Gives the executables and their device memory back. */
@@ -126,12 +126,12 @@ class Runner implements ModelRunner {
     };
   }
 
-  run(inputs: ReadonlyMap<string, HostValue>): RunOutcome {
+  async run(inputs: ReadonlyMap<string, HostValue>): Promise<RunOutcome> {
     const loaded = this.prepare(inputs);
     const { executable } = loaded;
     this.#runs++;
     try {
-      return { outputs: loaded.run(inputs), executable, ranOn: ranOn(executable) };
+      return { outputs: await loaded.run(inputs), executable, ranOn: ranOn(executable) };
     } catch (error) {
       if (!(error instanceof TooLargeForDevice)) throw error;
       const reason = error.diagnostics[0]!.message;

@@ -147,7 +147,7 @@ class Session implements InferenceSession {
     const inputs = new Map(
       Object.entries(feeds).map(([name, fed]) => [name, tensorFromOrt(fed, byName.get(name)!)]),
     );
-    const { outputs } = runner.run(inputs);
+    const { outputs } = await runner.run(inputs);
     return Object.fromEntries(
       [...fetches].map(([name, target]) => {
         const result = tensorToOrt(outputs.get(name)!, name);

@@ -5,6 +5,7 @@
 import type {
   DeviceTensorRef,
   Executable,
+  HostStep,
   HostTensorRef,
   LaunchStep,
   Port,
@@ -29,8 +30,11 @@ import { checkLimit, conform, type PlacedTensor, readTensor, writeTensor } from 
 
 export interface LoadedExecutable {
   readonly executable: Executable;
-  run(inputs: ReadonlyMap<string, HostValue>): ReadonlyMap<string, HostValue>;
+  /** Runs share the executable's memory: one begins when those before it have ended. */
+  run(inputs: ReadonlyMap<string, HostValue>): Promise<HostValues>;
 }
+
+type HostValues = ReadonlyMap<string, HostValue>;
 
 export function loadExecutable(executable: Executable, device: Device): LoadedExecutable {
   const region = device.allocate(executable.memoryBytes);
@@ -44,7 +48,13 @@ export function loadExecutable(executable: Executable, device: Device): LoadedEx
   for (const step of executable.steps)
     if (step.kind === "launch") requireSafeLaunch(executable, step);
   const loaded: Loaded = { executable, region, programs, states: statesOf(executable) };
-  return { executable, run: (inputs) => runOnce(loaded, inputs) };
+  let last: Promise<unknown> = Promise.resolve();
+  const run = (inputs: HostValues): Promise<HostValues> => {
+    const result = last.then(() => runOnce(loaded, inputs));
+    last = result.catch(() => {});
+    return result;
+  };
+  return { executable, run };
 }
 
 /** One state per buffer that is an input's and an output's. */
@@ -87,10 +97,7 @@ interface Run extends Loaded {
   readonly slots: Map<number, HostValue>;
 }
 
-function runOnce(
-  loaded: Loaded,
-  inputs: ReadonlyMap<string, HostValue>,
-): ReadonlyMap<string, HostValue> {
+async function runOnce(loaded: Loaded, inputs: HostValues): Promise<HostValues> {
   const { executable } = loaded;
   const bindings = bindInputs(executable, inputs);
   const run: Run = { ...loaded, bindings, slots: new Map() };
@@ -101,7 +108,7 @@ function runOnce(
     if (port.location.where === "host") run.slots.set(port.location.slot, value);
     else writeInput(run, port.location, asTensor(value, port.name), port.name);
   }
-  for (const step of executable.steps) walkStep(run, step);
+  await walkSteps(run, executable.steps);
   return new Map(executable.outputs.map((port) => [port.name, readPort(run, port)]));
 }
 
@@ -161,29 +168,37 @@ function placed(run: Run, ref: DeviceTensorRef): PlacedTensor {
   };
 }
 
-function walkStep(run: Run, step: Step): void {
+/** Only the host is waited for: of launches and copies there are thousands in a run. */
+async function walkSteps(run: Run, steps: readonly Step[]): Promise<void> {
+  for (const step of steps) {
+    if (step.kind === "host") await walkHost(run, step);
+    else walkDevice(run, step);
+  }
+}
+
+function walkDevice(run: Run, step: Exclude<Step, HostStep>): void {
   switch (step.kind) {
     case "launch":
       return launch(run, step);
     case "copy":
       return copy(run, step.from, step.to, step.dtype);
-    case "host": {
-      const dtypes = new Map(step.graph.inputs.map(({ name, dtype }) => [name, dtype]));
-      const inputs = new Map(
-        step.inputs.map(({ name, slot }) => {
-          return [name, conformed(run.slots.get(slot)!, dtypes.get(name)!, name)];
-        }),
-      );
-      const isKnown = step.graph.nodes.length === 0;
-      const outputs = isKnown
-        ? step.graph.outputs.map(({ value }) => knownValue(run, value))
-        : evaluateHostGraph(step.graph, inputs, run.bindings);
-      step.outputs.forEach(({ slot }, i) => run.slots.set(slot, outputs[i]!));
-      return;
-    }
     default:
       step satisfies never;
   }
+}
+
+async function walkHost(run: Run, { graph, ...step }: HostStep): Promise<void> {
+  const dtypes = new Map(graph.inputs.map(({ name, dtype }) => [name, dtype]));
+  const inputs = new Map(
+    step.inputs.map(({ name, slot }) => {
+      return [name, conformed(run.slots.get(slot)!, dtypes.get(name)!, name)];
+    }),
+  );
+  const isKnown = graph.nodes.length === 0;
+  const outputs = isKnown
+    ? graph.outputs.map(({ value }) => knownValue(run, value))
+    : evaluateHostGraph(graph, inputs, run.bindings);
+  step.outputs.forEach(({ slot }, i) => run.slots.set(slot, outputs[i]!));
 }
 
 /** A constant, or a vector of dims under this run's bindings. */

@@ -31,7 +31,7 @@ function canonical(tensor: Tensor): Tensor {
   return { dtype, shape, data: encodeArray(dtype, values) };
 }
 
-function check(seed: number, options: RandomGraphOptions): void {
+async function check(seed: number, options: RandomGraphOptions): Promise<void> {
   const { graph, inputs } = randomGraph(seed, options);
   let executable: ReturnType<typeof compileGraph>;
   try {
@@ -41,7 +41,7 @@ function check(seed: number, options: RandomGraphOptions): void {
     return check(seed, { ...options, symbolic: false });
   }
   const loaded = loadExecutable(executable, createSimulatedDevice(createReferenceEngine()));
-  const computed = loaded.run(inputs);
+  const computed = await loaded.run(inputs);
   for (const [name, expected] of evaluateGraph(graph, inputs, noHost)) {
     expect(canonical(computed.get(name) as Tensor), name).toEqual(canonical(expected as Tensor));
   }
@@ -50,8 +50,8 @@ function check(seed: number, options: RandomGraphOptions): void {
 describe("floats and device integers", () => {
   const dtypes = ["f32", "f32", "f16", "bf16", "i32", "i8", "u8", "bool"] as const;
   for (let seed = 2000; seed < 2060; seed++) {
-    test(`seed ${seed}`, () => {
-      check(seed, { ...defaultRandomGraph, dtypes, steps: 6, empty: false });
+    test(`seed ${seed}`, async () => {
+      await check(seed, { ...defaultRandomGraph, dtypes, steps: 6, empty: false });
     });
   }
 });
@@ -59,8 +59,8 @@ describe("floats and device integers", () => {
 describe("integers that are narrowed or left to the host", () => {
   const dtypes = ["f32", "i64", "i64", "u32", "i16", "u64", "bool"] as const;
   for (let seed = 0; seed < 60; seed++) {
-    test(`seed ${seed}`, () => {
-      check(seed, { ...defaultRandomGraph, dtypes, steps: 6 });
+    test(`seed ${seed}`, async () => {
+      await check(seed, { ...defaultRandomGraph, dtypes, steps: 6 });
     });
   }
 });

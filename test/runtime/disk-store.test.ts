@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function run(precision: "fp32" | "bf16" = "fp32") {
+async function run(precision: "fp32" | "bf16" = "fp32") {
   const runner = createModelRunner({
     model: decodeModel(modelBytes),
     machine: mini,
@@ -35,28 +35,28 @@ function run(precision: "fp32" | "bf16" = "fp32") {
     device: createSimulatedDevice(createReferenceEngine()),
     store: createDiskStore({ folder, modelBytes, warn: (text) => warnings.push(text) }),
   });
-  expect(runner.run(inputs).outputs).toEqual(outputs);
+  expect((await runner.run(inputs)).outputs).toEqual(outputs);
   return runner.stats;
 }
 
-test("a program that has been compiled is found again", () => {
-  expect(run()).toMatchObject({ compiles: 1, storeHits: 0 });
-  expect(run()).toMatchObject({ compiles: 0, storeHits: 1 });
-  expect(run("bf16")).toMatchObject({ compiles: 1, storeHits: 0 });
+test("a program that has been compiled is found again", async () => {
+  expect(await run()).toMatchObject({ compiles: 1, storeHits: 0 });
+  expect(await run()).toMatchObject({ compiles: 0, storeHits: 1 });
+  expect(await run("bf16")).toMatchObject({ compiles: 1, storeHits: 0 });
   expect(readdirSync(folder)).toHaveLength(2);
   expect(warnings).toEqual([]);
 });
 
-test("a damaged file is reported and made again", () => {
-  run();
+test("a damaged file is reported and made again", async () => {
+  await run();
   const path = join(folder, readdirSync(folder)[0]!);
   writeFileSync(path, readFileSync(path).subarray(0, 200));
-  expect(run()).toMatchObject({ compiles: 1, storeHits: 0 });
+  expect(await run()).toMatchObject({ compiles: 1, storeHits: 0 });
   expect(warnings).toEqual([expect.stringContaining("the kept program is damaged: L0502")]);
-  expect(run()).toMatchObject({ storeHits: 1 });
+  expect(await run()).toMatchObject({ storeHits: 1 });
 });
 
-test("a folder that cannot be written is reported once", () => {
+test("a folder that cannot be written is reported once", async () => {
   writeFileSync(join(folder, "file"), "");
   const store = createDiskStore({
     folder: join(folder, "file"),
@@ -71,7 +71,7 @@ test("a folder that cannot be written is reported once", () => {
     device: createSimulatedDevice(createReferenceEngine()),
     store,
   });
-  expect(runner.run(inputs).outputs).toEqual(outputs);
+  expect((await runner.run(inputs)).outputs).toEqual(outputs);
   expect(warnings).toHaveLength(1);
 });
 

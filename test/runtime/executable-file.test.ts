@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { compileModel } from "../../src/compiler/compile.js";
 import type { Executable } from "../../src/isa/executable.js";
+import type { Tensor } from "../../src/numerics/tensor.js";
 import { createSimulatedDevice } from "../../src/runtime/device.js";
 import { readExecutable, writeExecutable } from "../../src/runtime/executable-file.js";
 import { loadExecutable } from "../../src/runtime/walk.js";
@@ -33,15 +34,17 @@ const model = onnxModel({
 
 function run(executable: Executable, c: boolean) {
   const loaded = loadExecutable(executable, createSimulatedDevice(createReferenceEngine()));
-  return loaded.run(
-    new Map([
-      ["x", f32([3], [1, 2, 3])],
-      ["c", bool([], [c])],
-    ]),
-  );
+  return loaded.run(inputsOf(f32([3], [1, 2, 3]), c));
 }
 
-test("control flow on the host survives being written and read", () => {
+function inputsOf(x: Tensor, c: boolean): ReadonlyMap<string, Tensor> {
+  return new Map([
+    ["x", x],
+    ["c", bool([], [c])],
+  ]);
+}
+
+test("control flow on the host survives being written and read", async () => {
   const executable = compileModel(model, {
     machine: mini,
     machineHash: "mini",
@@ -50,7 +53,25 @@ test("control flow on the host survives being written and read", () => {
   });
   expect(executable.steps.some((step) => step.kind === "host")).toBe(true);
   const copy = readExecutable(writeExecutable(executable));
-  for (const c of [true, false]) expect(run(copy, c)).toEqual(run(executable, c));
-  expect(run(copy, true)).toEqual(new Map([["y", f32([3], [13, 26, 39])]]));
+  for (const c of [true, false]) expect(await run(copy, c)).toEqual(await run(executable, c));
+  expect(await run(copy, true)).toEqual(new Map([["y", f32([3], [13, 26, 39])]]));
   expect(writeExecutable(copy)).toEqual(writeExecutable(executable));
+});
+
+test("runs that overlap wait for one another", async () => {
+  const options = {
+    machine: mini,
+    machineHash: "mini",
+    precision: "fp32",
+    dims: new Map(),
+  } as const;
+  const device = createSimulatedDevice(createReferenceEngine());
+  const loaded = loadExecutable(compileModel(model, options), device);
+  const values = [1, 2, 3, 4];
+  const results = await Promise.all(
+    values.map((v) => loaded.run(inputsOf(f32([3], [v, v, v]), v % 2 === 0))),
+  );
+  const alone = [];
+  for (const v of values) alone.push(await loaded.run(inputsOf(f32([3], [v, v, v]), v % 2 === 0)));
+  expect(results).toEqual(alone);
 });

@@ -52,44 +52,41 @@ function row(...values: number[]): Tensor {
   return { dtype: "f32", shape: [values.length / 2, 2], data: Float32Array.from(values) };
 }
 
-function step(loaded: LoadedExecutable, past: Tensor, x: Tensor): Tensor {
-  return loaded
-    .run(
-      new Map([
-        ["past", past],
-        ["x", x],
-      ]),
-    )
-    .get("present") as Tensor;
+async function step(loaded: LoadedExecutable, past: Tensor, x: Tensor): Promise<Tensor> {
+  const inputs = new Map([
+    ["past", past],
+    ["x", x],
+  ]);
+  return (await loaded.run(inputs)).get("present") as Tensor;
 }
 
 describe("a growing cache", () => {
-  it("is not moved while it is handed back unread", () => {
+  it("is not moved while it is handed back unread", async () => {
     const writes: string[] = [];
     const loaded = growingCache(writes);
-    let cache = step(loaded, row(), row(1, 2));
+    let cache = await step(loaded, row(), row(1, 2));
     writes.length = 0;
-    for (const value of [3, 5, 7]) cache = step(loaded, cache, row(value, value + 1));
+    for (const value of [3, 5, 7]) cache = await step(loaded, cache, row(value, value + 1));
     expect(new Set(writes)).toEqual(new Set(["x"]));
     expect([...(cache.data as Float32Array)]).toEqual([2, 4, 6, 8, 10, 12, 14, 16]);
   });
 
-  it("keeps earlier states for those who ask later", () => {
+  it("keeps earlier states for those who ask later", async () => {
     const loaded = growingCache([]);
-    const first = step(loaded, row(), row(1, 2));
-    const second = step(loaded, first, row(3, 4));
-    const branch = step(loaded, first, row(5, 6));
+    const first = await step(loaded, row(), row(1, 2));
+    const second = await step(loaded, first, row(3, 4));
+    const branch = await step(loaded, first, row(5, 6));
     expect([...(second.data as Float32Array)]).toEqual([2, 4, 6, 8]);
     expect([...(branch.data as Float32Array)]).toEqual([2, 4, 10, 12]);
     expect([...(first.data as Float32Array)]).toEqual([2, 4]);
   });
 
-  it("takes data that the caller has changed, or made", () => {
+  it("takes data that the caller has changed, or made", async () => {
     const loaded = growingCache([]);
-    const first = step(loaded, row(), row(1, 2));
+    const first = await step(loaded, row(), row(1, 2));
     (first.data as Float32Array)[0] = 100;
-    const second = step(loaded, first, row(3, 4));
-    const fresh = step(loaded, row(9, 9), row(1, 1));
+    const second = await step(loaded, first, row(3, 4));
+    const fresh = await step(loaded, row(9, 9), row(1, 1));
     expect([...(second.data as Float32Array)]).toEqual([100, 4, 6, 8]);
     expect([...(fresh.data as Float32Array)]).toEqual([9, 9, 2, 2]);
   });

@@ -39,7 +39,7 @@ describe.each(["pf1", "mini"])("%s", (machineName) => {
   const machine = findDevice(machineName);
   const device = createSimulatedDevice(sharedJit());
 
-  test.each(models.map((model) => [model.path, model] as const))("%s", (path, testCase) => {
+  test.each(models.map((model) => [model.path, model] as const))("%s", async (path, testCase) => {
     const model = readTestModel(source, testCase);
     const runner = createModelRunner({
       model,
@@ -51,7 +51,7 @@ describe.each(["pf1", "mini"])("%s", (machineName) => {
     });
     for (const files of testCase.sets) {
       const { inputs, outputs } = readTestSet(source, model, files);
-      const result = runner.run(inputs);
+      const result = await runner.run(inputs);
       const expected: readonly RanOn[] = partly.has(path)
         ? ["accelerator", "mixed"]
         : ["accelerator"];
@@ -130,18 +130,19 @@ test("lines of ten widths: two programs", async () => {
     dims: new Map(),
     device: createSimulatedDevice(sharedJit()),
   });
-  const scores = (columns: number) => {
+  const scores = async (columns: number) => {
     const values = decodeNumbers(line.dtype, line.data);
     const data = Float32Array.from({ length: 3 * 48 * columns }, (_, i) => {
       return values[Math.floor(i / columns) * width + ((i % columns) % width)]!;
     });
     const narrowed: HostTensor = { dtype: "f32", shape: [1, 3, 48, columns], data };
-    const [result] = runner.run(new Map([[name, narrowed]])).outputs.values();
+    const { outputs } = await runner.run(new Map([[name, narrowed]]));
+    const [result] = outputs.values();
     return result as HostTensor;
   };
-  const whole = scores(width);
+  const whole = await scores(width);
   for (let i = 1; i < 10; i++) {
-    const { shape } = scores(width - 16 * i);
+    const { shape } = await scores(width - 16 * i);
     expect(shape).toEqual([1, expect.any(Number), 6625]);
   }
   expect(runner.stats.programs).toBe(2);
@@ -153,6 +154,6 @@ test("lines of ten widths: two programs", async () => {
     dims: new Map(),
     device: createSimulatedDevice(sharedJit()),
   });
-  const [alone] = wider.run(inputs).outputs.values();
+  const [alone] = (await wider.run(inputs)).outputs.values();
   expect((alone as HostTensor).data).toEqual(whole.data);
 });

@@ -38,13 +38,13 @@ function randomPlans(seed: number): PlanChooser {
 
 test.each(findTestCases(source).map((model) => [model.path, model] as const))(
   "%s",
-  (_, testCase) => {
+  async (_, testCase) => {
     const model = readTestModel(source, testCase);
     const { inputs } = readTestSet(source, model, testCase.sets[0]!);
     const shapes = [...inputs].flatMap(([name, value]) =>
       isTensor(value) ? [[name, value.shape] as const] : [],
     );
-    const run = ({ machine, fuse, seed }: Variant) => {
+    const run = async ({ machine, fuse, seed }: Variant) => {
       const executable = compileModel(model, {
         machine: findDevice(machine),
         machineHash: "",
@@ -53,13 +53,12 @@ test.each(findTestCases(source).map((model) => [model.path, model] as const))(
         fuse,
         chooser: seed === undefined ? bestPlan : randomPlans(seed),
       });
-      return [...loadExecutable(executable, device).run(inputs).values()].map((value) =>
-        bytesOf(value as Tensor),
-      );
+      const outputs = await loadExecutable(executable, device).run(inputs);
+      return [...outputs.values()].map((value) => bytesOf(value as Tensor));
     };
-    const preferred = run({ machine: "pf1", fuse: true, seed: undefined });
+    const preferred = await run({ machine: "pf1", fuse: true, seed: undefined });
     for (const variant of variants) {
-      expect(run(variant), JSON.stringify(variant)).toEqual(preferred);
+      expect(await run(variant), JSON.stringify(variant)).toEqual(preferred);
     }
   },
 );

@@ -44,12 +44,12 @@ export function variantsOf(seed: number): Variant[] {
 }
 
 /** The outputs in which the variant differs from the graph's meaning, in words. */
-export function differences(
+export async function differences(
   graph: Graph,
   inputs: ReadonlyMap<string, Tensor>,
   variant: Variant,
   expected = expectedOutputs(graph, inputs),
-): string[] {
+): Promise<string[]> {
   const executable = compileGraph(graph, {
     machine: machines[variant.machine],
     machineHash: "",
@@ -58,7 +58,7 @@ export function differences(
     chooser: variant.plans === undefined ? bestPlan : randomPlans(variant.plans),
   });
   const device = createSimulatedDevice(engines[variant.engine]);
-  const outputs = loadExecutable(executable, device).run(inputs);
+  const outputs = await loadExecutable(executable, device).run(inputs);
   return graph.outputs.flatMap(({ name }, i) => {
     const difference = differenceOf(outputs.get(name)!, expected[i]!);
     return difference === undefined ? [] : [`${name}: ${difference}`];
