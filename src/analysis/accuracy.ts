@@ -2,6 +2,8 @@
 import { decodeNumbers } from "../numerics/convert.js";
 import { isFloat } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
+import { isTensor } from "../ops/context.js";
+import type { HostValue } from "../ops/record.js";
 
 export interface AccuracyLoss {
   readonly output: string;
@@ -12,6 +14,18 @@ export interface AccuracyLoss {
   /** Rows along the last axis whose largest element is another one, and how many rows there are. */
   readonly changedMaxima: number;
   readonly rows: number;
+}
+
+/** Of every floating output, in the order of `exact`; both have the same outputs. */
+export function accuracyLosses(
+  exact: ReadonlyMap<string, HostValue>,
+  lower: ReadonlyMap<string, HostValue>,
+): readonly AccuracyLoss[] {
+  return [...exact].flatMap(([name, value]) => {
+    const other = lower.get(name)!;
+    if (!isTensor(value) || !isTensor(other)) return [];
+    return accuracyLoss(name, value, other) ?? [];
+  });
 }
 
 /** Floating outputs only; both tensors have one shape. */

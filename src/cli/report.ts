@@ -1,14 +1,12 @@
 /** `lightloom report`: what runs where and why, kernels with their cycles, memory, how far from the machine's best. */
 import { pc } from "./colors.js";
-import { type AccuracyLoss, accuracyLoss, printAccuracy } from "../analysis/accuracy.js";
+import { accuracyLosses, printAccuracy } from "../analysis/accuracy.js";
 import { printReport, printSupport } from "../analysis/print-report.js";
 import { reportOf } from "../analysis/report.js";
 import { nodesOf, supportReport } from "../analysis/support.js";
 import { timelineOf } from "../analysis/timeline.js";
 import { createSimulatedDevice } from "../runtime/device.js";
 import type { Precision } from "../compiler/pipeline.js";
-import { isTensor } from "../ops/context.js";
-import type { HostValue } from "../ops/record.js";
 import { bindingsFor, createModelRunner, type ModelRunner } from "../runtime/model-runner.js";
 import { writeAtomically } from "../runtime/node/atomic-write.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
@@ -58,6 +56,7 @@ export function reportCommand() {
           file: path,
           externalData: file.externalData,
         });
+      const outputsOf = async (of: ModelRunner) => (await of.run(inputs)).outputs;
       const runner = runnerOf(options.precision);
       const { executable } = runner.prepare(inputs);
       const nodes = nodesOf(file.model);
@@ -77,7 +76,9 @@ export function reportCommand() {
       const report = reportOf({ executable, machine, bindings, nodes });
       // Only running tells what rounding cost.
       const accuracy =
-        options.precision === "fp32" ? undefined : await lossOf(runnerOf("fp32"), runner, inputs);
+        options.precision === "fp32"
+          ? undefined
+          : accuracyLosses(await outputsOf(runnerOf("fp32")), await outputsOf(runner));
       progress.clear();
       if (options.json) printJson({ ...report, accuracy });
       else {
@@ -86,18 +87,4 @@ export function reportCommand() {
         if (accuracy !== undefined) print(`\n${printAccuracy(accuracy)}`);
       }
     });
-}
-
-async function lossOf(
-  exact: ModelRunner,
-  lower: ModelRunner,
-  inputs: ReadonlyMap<string, HostValue>,
-): Promise<AccuracyLoss[]> {
-  const { outputs: wanted } = await exact.run(inputs);
-  const { outputs: given } = await lower.run(inputs);
-  return [...wanted].flatMap(([name, value]) => {
-    const other = given.get(name)!;
-    if (!isTensor(value) || !isTensor(other)) return [];
-    return accuracyLoss(name, value, other) ?? [];
-  });
 }

@@ -192,6 +192,21 @@ describe("report, bench", () => {
     expect(json.support.counts.device).toBe(1);
   });
 
+  test("what a lower precision costs", async () => {
+    const product = onnxFile({
+      inputs: { x: "f32[4, 64]", w: "f32[64, 8]" },
+      nodes: [node("MatMul", ["x", "w"], ["y"])],
+      outputs: { y: "f32[4, 8]" },
+    });
+    writeFileSync(at("product.onnx"), product);
+    const args = ["report", at("product.onnx"), "-m", "mini"];
+    expect((await call(...args)).out).not.toMatch("Accuracy");
+    expect((await call(...args, "-p", "bf16")).out).toMatch(/^y: worst \d\.\de-3 of the largest/m);
+    const json = JSON.parse((await call(...args, "-p", "bf16", "--json")).out);
+    expect(json.accuracy).toMatchObject([{ output: "y", rows: 4 }]);
+    expect(json.accuracy[0].worstRelative).toBeGreaterThan(0);
+  });
+
   test("only where every node runs", async () => {
     const args = ["report", at("model.onnx"), "-m", "mini", "-d", "N=4", "--support"];
     const { code, out } = await call(...args);

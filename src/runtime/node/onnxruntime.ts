@@ -20,19 +20,19 @@ export interface OrtOptions {
   readonly threads: number;
 }
 
-/** Undefined if `onnxruntime-node` is not installed. */
+/** `file`: a path or the bytes. Undefined if `onnxruntime-node` is not installed. */
 export async function runOnnxRuntime(
-  path: string,
+  file: string | Uint8Array,
   model: Model,
   inputs: ReadonlyMap<string, HostValue>,
   { runs, threads }: OrtOptions,
 ): Promise<OrtRun | undefined> {
   const ort = await load();
   if (ort === undefined) return undefined;
-  const session = await ort.InferenceSession.create(path, {
-    intraOpNumThreads: threads,
-    logSeverityLevel: 3,
-  });
+  const options = { intraOpNumThreads: threads, logSeverityLevel: 3 } as const;
+  const session = await (typeof file === "string"
+    ? ort.InferenceSession.create(file, options)
+    : ort.InferenceSession.create(file, options));
   const names = new Set(inputPorts(model).map((port) => port.name));
   const feeds = Object.fromEntries(
     [...inputs]
