@@ -42,15 +42,23 @@ export type Stage =
   | { readonly name: "emit"; readonly kind: "executable"; readonly executable: Executable };
 
 export function compileModel(model: Model, options: CompileOptions): Executable {
-  const { result, notes } = importThen(model, options, (graph) => compileGraph(graph, options));
-  const bound = notes.map(
+  const compile = (graph: Graph): Executable => compileGraph(graph, options);
+  const { result, notes, boundInputs } = importThen(model, options, compile);
+  const dims = notes.map(
     (note): DecisionRecord => ({
       what: "bound-dim",
       why: `${note.symbol} = ${note.value}: ${note.reason}`,
       origins: [],
     }),
   );
-  return { ...result, records: [...bound, ...result.records] };
+  const inputs = boundInputs.map(
+    ({ name, value, reason }): DecisionRecord => ({
+      what: "bound-input",
+      why: `${name} = [${value.data.join(", ")}]: ${reason}`,
+      origins: [],
+    }),
+  );
+  return { ...result, boundInputs, records: [...dims, ...inputs, ...result.records] };
 }
 
 export function compileGraph(imported: Graph, options: CompileOptions): Executable {

@@ -95,6 +95,9 @@ export interface GraphBuilder {
   unsqueeze(x: Value, axes: readonly number[]): Value;
   squeeze(x: Value, axes: readonly number[]): Value;
 
+  /** Inputs of the graph that a value is computed from. */
+  inputsOf(value: Value): readonly Value[];
+
   /** A host node; outputs without a shape get `unknownShape`. */
   host(
     node: OnnxNode,

@@ -98,6 +98,17 @@ export class GraphAssembly {
     return this.#producers.get(value);
   }
 
+  inputsOf(value: Value): readonly Value[] {
+    const seen = new Set<Value>();
+    const visit = (v: Value): void => {
+      if (seen.has(v)) return;
+      seen.add(v);
+      this.#producers.get(v)?.inputs.forEach(visit);
+    };
+    visit(value);
+    return this.#inputs.filter((input) => seen.has(input));
+  }
+
   /** What a value repeats, if it is a broadcast. */
   unbroadcast(value: Value): Value {
     const node = this.#producers.get(value);

@@ -71,6 +71,10 @@ class Builder implements GraphBuilder {
     return this.#graph.dimsValue("i64", shape, elements);
   }
 
+  inputsOf(value: Value): readonly Value[] {
+    return this.#graph.inputsOf(value);
+  }
+
   knownDims(value: Value): readonly Dim[] | undefined {
     return this.#graph.knownDims(value);
   }

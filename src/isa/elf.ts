@@ -22,6 +22,7 @@ import { concatenate } from "./descriptors.js";
 import { elfPieces, parseJson, readSections, type Section, utf8 } from "./elf-sections.js";
 import { decodeParts, encodeParts } from "./encode.js";
 import type {
+  BoundInput,
   DecisionRecord,
   DeviceBuffer,
   Executable,
@@ -51,12 +52,13 @@ export function writeElfPieces(executable: Executable, subgraphs?: SubgraphCodec
   const descriptors = layOut(programs.map((program) => program.descriptors));
   const host = hostWriter(subgraphs);
   const steps = executable.steps.map((step) => fileStep(step, host));
-  const { name, machine, symbols, memoryBytes, inputs, outputs } = executable;
+  const { name, machine, symbols, memoryBytes, inputs, boundInputs, outputs } = executable;
   const meta: Meta = {
     name,
     machine,
     symbols,
     memoryBytes,
+    boundInputs: boundInputs.map(fileInput),
     programs: programs.map((_, i) => ({
       words: words.ranges[i]!,
       descriptors: descriptors.ranges[i]!,
@@ -110,6 +112,7 @@ export function readElf(file: Uint8Array, subgraphs?: SubgraphCodec): Executable
       memoryBytes: meta.memoryBytes,
       constants: bytesOf(".constants"),
       inputs,
+      boundInputs: meta.boundInputs.map(memoryInput),
       outputs,
       steps: steps.map((step, i) => memoryStep(step, host, origins[i] ?? [])),
       records: read(".records") as readonly DecisionRecord[],
@@ -133,9 +136,28 @@ interface Meta {
   readonly machine: Executable["machine"];
   readonly symbols: readonly DimSymbol[];
   readonly memoryBytes: number;
+  readonly boundInputs: readonly FileInput[];
   readonly programs: readonly { readonly words: Range; readonly descriptors: Range }[];
   readonly tensors: readonly HostTensor[];
   readonly subgraphs: readonly HostSubgraph[];
+}
+
+/** A bound input; its elements as bytes, since JSON has no int64. */
+interface FileInput {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bytes: readonly number[];
+}
+
+function fileInput({ name, value }: BoundInput): FileInput {
+  const { dtype, shape, data } = value;
+  return { name, dtype, shape, bytes: [...bytesFromData(dtype, data)] };
+}
+
+function memoryInput({ name, dtype, shape, bytes }: FileInput): BoundInput {
+  const data = dataFromBytes(dtype, Uint8Array.from(bytes), elementCount(shape));
+  return { name, value: { dtype, shape, data } };
 }
 
 /** A tensor that the text of host graphs names by its hash. */

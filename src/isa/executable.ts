@@ -3,6 +3,7 @@
  * schedule of steps. Plain data; `isa/elf.ts` writes it as one ELF64 file and reads it back.
  */
 import type { DType, DeviceDType } from "../numerics/dtype.js";
+import type { Tensor } from "../numerics/tensor.js";
 import type { Program } from "./program.js";
 import type { Dim, DimSymbol } from "../ir/dim.js";
 import type { Graph, Origin } from "../ir/graph.js";
@@ -19,6 +20,8 @@ export interface Executable {
   /** Contents of the constant buffers, concatenated; a buffer says where its part begins. */
   readonly constants: Uint8Array;
   readonly inputs: readonly Port[];
+  /** Inputs that are none to the program: it was made for these values, and takes no others. */
+  readonly boundInputs: readonly BoundInput[];
   readonly outputs: readonly Port[];
   readonly steps: readonly Step[];
   /** Decisions with their reasons: host fallbacks, bindings of dims, lost fusions, chosen tiles. */
@@ -48,6 +51,11 @@ export interface Port {
   readonly limit?: number;
   /** True for inputs that default to an initializer. */
   readonly optional?: true;
+}
+
+export interface BoundInput {
+  readonly name: string;
+  readonly value: Tensor;
 }
 
 /** A tensor in device memory: strides in elements, laid out for the maximum of every dim. */
@@ -100,7 +108,15 @@ export interface HostStep {
 }
 
 export interface DecisionRecord {
-  readonly what: "host" | "bound-dim" | "fusion" | "layout" | "plan" | "precision" | "placement";
+  readonly what:
+    | "host"
+    | "bound-dim"
+    | "bound-input"
+    | "fusion"
+    | "layout"
+    | "plan"
+    | "precision"
+    | "placement";
   readonly why: string;
   readonly origins: readonly Origin[];
   /** Cost in the unit that `why` names, where it was weighed. */

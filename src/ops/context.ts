@@ -27,17 +27,20 @@ export function createLowerContext(
   };
   const knownDims = (index: number, what: string): readonly Dim[] | undefined => {
     const dims = known(index);
-    if (dims === undefined && inputs[index] !== undefined) {
-      throw new Decline(`input ${index} (${what}) depends on data`);
-    }
+    if (dims === undefined && inputs[index] !== undefined) dependsOnData(index, what);
     return dims;
+  };
+  const input = (index: number): Value => inputs[index] ?? missingInput(node, index);
+  const dependsOnData = (index: number, what: string): never => {
+    throw new Decline(`input ${index} (${what}) depends on data`, input(index));
   };
   return {
     ...createNodeContext(node),
     b,
     inputs,
-    input: (index) => inputs[index] ?? missingInput(node, index),
+    input,
     constant: (index) => inputs[index]?.data,
+    knownTensor: (index, what) => input(index).data ?? dependsOnData(index, what),
     dims: known,
     knownDims,
     knownInts: (index, what) =>

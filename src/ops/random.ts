@@ -143,8 +143,7 @@ function maskType(c: NodeContext, dtype: DType): DType {
 function lowerDropout(c: LowerContext): readonly (Value | undefined)[] {
   const x = c.input(0);
   if (c.opset >= 12 && c.inputs[2] !== undefined) {
-    const training = c.constant(2);
-    if (training === undefined) throw new Decline("whether it drops anything depends on data");
+    const training = c.knownTensor(2, "whether it trains");
     const ratio = c.inputs[1] === undefined ? 0.5 : ratioOf(c.constant(1));
     if (Number(training.data[0]) !== 0 && ratio !== 0) {
       throw new Decline("it drops elements at random");

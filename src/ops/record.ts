@@ -46,10 +46,13 @@ export interface HostType {
 /** Thrown by `lower` to say why this form runs on the host instead. */
 export class Decline extends Error {
   readonly reason: string;
+  /** The value that would have to be known: with it, the form can be lowered. */
+  readonly needs?: Value;
 
-  constructor(reason: string) {
+  constructor(reason: string, needs?: Value) {
     super(reason);
     this.reason = reason;
+    if (needs !== undefined) this.needs = needs;
   }
 }
 
@@ -85,6 +88,8 @@ export interface LowerContext extends NodeContext {
   input(index: number): Value;
   /** Data of an input that is constant; undefined if it is absent or not constant. */
   constant(index: number): Tensor | undefined;
+  /** Data of an input that must be there and constant; declines with `what` if it depends on data. */
+  knownTensor(index: number, what: string): Tensor;
   /** Elements of an integer input that are known, as numbers or dims; undefined if it is absent or depends on data. */
   dims(index: number): readonly Dim[] | undefined;
   /** As `dims`, but declines with `what` if the input is there and depends on data. */

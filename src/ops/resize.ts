@@ -11,7 +11,7 @@ import { type Dim, dimFloorDiv, dimMul, dimSub, staticDim } from "../ir/dim.js";
 import { shapeText } from "../ir/graph-shapes.js";
 import type { Value } from "../ir/graph.js";
 import { tensorOf } from "./host.js";
-import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
+import { type LowerContext, type OperatorRecord } from "./record.js";
 import {
   axisTaps,
   coordinateModes,
@@ -71,8 +71,7 @@ function oneOf(c: LowerContext, name: string, allowed: readonly string[]): strin
 /** Elements of a constant float input; undefined where it is absent or empty. */
 function floatsOf(c: LowerContext, index: number): readonly number[] | undefined {
   if (c.inputs[index] === undefined) return undefined;
-  const tensor = c.constant(index);
-  if (tensor === undefined) throw new Decline(`input ${index} of a Resize depends on data`);
+  const tensor = c.knownTensor(index, index === 1 ? "the region of interest" : "the scales");
   const count = tensor.data.length;
   if (count === 0) return undefined;
   return range(0, count).map((i) => decodeElement(tensor.dtype, tensor.data, i));

@@ -164,9 +164,7 @@ function windowOperator(name: string, terms: readonly number[]): OperatorRecord 
 /** [bins of the spectrum, mel bands]: overlapping triangles, evenly spaced on the mel scale. */
 function melWeightMatrix(c: LowerContext): Value {
   const [bands, length, rate, low, high] = range(0, 5).map((i) => {
-    const tensor = c.constant(i);
-    if (tensor === undefined) throw new Decline(`input ${i} depends on data`);
-    return numbersOf(tensor)[0]!;
+    return numbersOf(c.knownTensor(i, "a parameter of the filter bank"))[0]!;
   }) as [number, number, number, number, number];
   const bins = Math.floor(length / 2) + 1;
   const toMel = (hertz: number): number => 2595 * Math.log10(1 + hertz / 700);

@@ -28,6 +28,7 @@ import {
 import { inputPorts, type ModelPort } from "./model-ports.js";
 import type { ProgramStore } from "./program-store.js";
 import { TooLargeForDevice } from "./transfer.js";
+import { type BoundValues, noteBound, offeredValues, takesValues } from "./value-policy.js";
 import { type LoadedExecutable, loadExecutable } from "./walk.js";
 
 export interface RunnerOptions {
@@ -101,6 +102,7 @@ class Runner implements ModelRunner {
   readonly #options: RunnerOptions;
   readonly #machineHash: string;
   readonly #seen: SeenValues = new Map();
+  readonly #boundValues: BoundValues = new Map();
   readonly #learnt: LearntDims = { raised: new Set(), bound: new Set() };
   readonly #hostRuns = new Map<string, number>();
   /** Most recently used first. */
@@ -148,7 +150,10 @@ class Runner implements ModelRunner {
       (entry) => bindingsFor(entry.executable, inputs) !== undefined,
     );
     const entry = known ?? this.#create(inputs);
-    if (known === undefined) this.#programs++;
+    if (known === undefined) {
+      this.#programs++;
+      noteBound(entry.executable, this.#boundValues);
+    }
     const others = this.#entries.filter((other) => other !== entry);
     this.#entries = [entry, ...others].slice(0, entriesMax);
     return entry;
@@ -177,7 +182,8 @@ class Runner implements ModelRunner {
     const candidates = dimCandidates(this.#seen, set, this.#learnt);
     for (const [i, dims] of candidates.entries()) {
       try {
-        return { loaded: loadExecutable(this.#executable(inputs, dims), device), dims };
+        const executable = this.#executable(inputs, dims);
+        return { loaded: loadExecutable(executable, device), dims };
       } catch (error) {
         if (i === candidates.length - 1 || !isTooWide(error)) throw error;
       }
@@ -193,6 +199,7 @@ class Runner implements ModelRunner {
       return compileModel(model, {
         ...this.#importOptions(() => (isSelfContained = false)),
         ...optionsFor(model, inputs),
+        inputValues: offeredValues(inputs, this.#boundValues),
         dims,
         machine,
         machineHash: this.#machineHash,
@@ -207,7 +214,7 @@ class Runner implements ModelRunner {
       [...inputs].map(([name, value]) => [name, isTensor(value) ? value.shape : value.kind]),
     ]);
     const kept = store.get(key);
-    if (kept !== undefined) {
+    if (kept !== undefined && takesValues(kept, inputs)) {
       this.#storeHits++;
       return kept;
     }
@@ -269,9 +276,11 @@ export function bindingsFor(
   executable: Executable,
   inputs: ReadonlyMap<string, HostValue>,
 ): ReadonlyMap<string, number> | undefined {
-  const ports = executable.inputs;
-  const isSameSet = ports.length === inputs.size && ports.every((port) => inputs.has(port.name));
-  if (!isSameSet) return undefined;
+  const { inputs: ports, boundInputs } = executable;
+  const isSameSet =
+    ports.length + boundInputs.length === inputs.size &&
+    ports.every((port) => inputs.has(port.name));
+  if (!isSameSet || !takesValues(executable, inputs)) return undefined;
   const given = ports.flatMap((port) => {
     const value = inputs.get(port.name)!;
     return isTensor(value) && !port.unknownShape ? [{ value: port, shape: value.shape }] : [];

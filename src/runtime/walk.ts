@@ -26,6 +26,7 @@ import type { HostValue } from "../ops/record.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { Device, DeviceRegion, LoadedProgram } from "./device.js";
 import { createResidentState, type ResidentState } from "./resident.js";
+import { takesValues } from "./value-policy.js";
 import { checkLimit, conform, type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
 
 export interface LoadedExecutable {
@@ -99,6 +100,10 @@ interface Run extends Loaded {
 
 async function runOnce(loaded: Loaded, inputs: HostValues): Promise<HostValues> {
   const { executable } = loaded;
+  if (!takesValues(executable, inputs)) {
+    const names = executable.boundInputs.map(({ name }) => `"${name}"`).join(", ");
+    fail("L0602", `the program was made for other values of ${names}`);
+  }
   const bindings = bindInputs(executable, inputs);
   const run: Run = { ...loaded, bindings, slots: new Map() };
   for (const port of executable.inputs) {

@@ -243,13 +243,6 @@ describe("initializers", () => {
     expect(run(onnxModel(model), inputs)).toEqual({ y: f32([1], [3]) });
   });
 
-  test("may be replaced by fixed values", () => {
-    const fixedInputs = new Map([["x", f32([1], [1])]]);
-    const graph = imported(model, { fixedInputs });
-    expect(graph.inputs).toEqual([]);
-    expect(graph.outputs[0]!.value.data!.data).toEqual(Float32Array.of(11));
-  });
-
   test("are not copied", () => {
     const large = onnxModel({
       inputs: { x: "f32[4]" },

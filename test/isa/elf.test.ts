@@ -75,6 +75,12 @@ function executable(graphs: readonly Graph[]): Executable {
     inputs: [
       { name: "in", dtype: "i64", shape: [length, 3], location: { where: "host", slot: 0 } },
     ],
+    boundInputs: [
+      {
+        name: "sizes",
+        value: { dtype: "i64", shape: [2], data: BigInt64Array.of(-1n, 2n ** 60n) },
+      },
+    ],
     outputs: [
       { name: "out", dtype: "f32", shape: [length], location: { ...device, shape: [length] } },
     ],

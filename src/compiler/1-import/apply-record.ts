@@ -9,6 +9,7 @@ import { createLowerContext, isHostOnly, isTensor } from "../../ops/context.js";
 import { evaluateOnnxNode } from "../../ops/evaluate-node.js";
 import { Decline, type HostType, type OperatorRecord } from "../../ops/record.js";
 import { type Frame, freeName } from "./frame.js";
+import { requestValue } from "./known-values.js";
 
 export interface NodeInputs {
   readonly inputs: readonly (Value | undefined)[];
@@ -30,6 +31,8 @@ export function applyRecord(
       return record.lower!(createLowerContext(node, frame.b, [...inputs, ...captured]));
     } catch (error) {
       if (!(error instanceof Decline)) throw error;
+      const { needs } = error;
+      if (needs !== undefined) requestValue(frame.b, frame.offered, needs, error.reason);
       reason = error.reason;
     }
   }

@@ -20,6 +20,8 @@ export interface Frame {
   readonly taken: Set<string>;
   /** Element types that the model declares, by value name. */
   readonly declared: ReadonlyMap<string, DType>;
+  /** Inputs of the graph whose values are at hand, for operators that can be lowered only with them. */
+  readonly offered: ReadonlySet<string>;
 }
 
 /** The frame of a model's own graph. */
@@ -33,6 +35,7 @@ export function rootFrame(model: ModelContext, opsets: ReadonlyMap<string, numbe
     depth: 0,
     taken: new Set(),
     declared: new Map(),
+    offered: new Set(),
   };
 }
 

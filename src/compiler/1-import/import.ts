@@ -12,6 +12,7 @@ import type { ValueInfoProto } from "../../onnx/schema.js";
 import { DiagnosticError, fail } from "../../support/diagnostic.js";
 import { graphBody, requireClosed } from "./body.js";
 import { type Frame, rootFrame } from "./frame.js";
+import { type BoundInput, withKnownValues } from "./known-values.js";
 import { createModelContext, elementTypeOf, type ModelContext } from "./model-context.js";
 import { importGraph, requireOutput } from "./nodes.js";
 import { type BoundSymbol, type DimRange, inputShapes, withBindings } from "./symbols.js";
@@ -25,14 +26,15 @@ export interface ImportOptions {
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
   /** Inputs that the caller gives although they have an initializer; the others take its value. */
   readonly givenInputs?: ReadonlySet<string>;
-  /** Inputs whose value never changes: they become constants. */
-  readonly fixedInputs?: ReadonlyMap<string, Tensor>;
+  /** Values of inputs at hand: those that decide shapes become constants (`boundInputs` of the result). */
+  readonly inputValues?: ReadonlyMap<string, Tensor>;
   readonly externalData?: ExternalData;
 }
 
 export interface ImportResult {
   readonly graph: Graph;
   readonly notes: readonly BoundSymbol[];
+  readonly boundInputs: readonly BoundInput[];
 }
 
 /**
@@ -40,8 +42,8 @@ export interface ImportResult {
  * L0202 (what operators demand), L0203 and L0204 (dims), L0602 (shapes of inputs).
  */
 export function importModel(model: Model, options: ImportOptions = {}): ImportResult {
-  const { result, notes } = importThen(model, options, (graph) => graph);
-  return { graph: result, notes };
+  const { result, ...notes } = importThen(model, options, (graph) => graph);
+  return { graph: result, ...notes };
 }
 
 /**
@@ -52,7 +54,7 @@ export function importThen<T>(
   model: Model,
   options: ImportOptions,
   next: (graph: Graph) => T,
-): { readonly result: T; readonly notes: readonly BoundSymbol[] } {
+): Omit<ImportResult, "graph"> & { readonly result: T } {
   try {
     const context = createModelContext(model, options.externalData);
     const opsets = context.opsetsOf(model.opsetImport);
@@ -61,15 +63,13 @@ export function importThen<T>(
       dims: options.dims ?? new Map(),
       inputShapes: options.inputShapes ?? new Map(),
     };
-    const { result, bindings } = withBindings(model.graph, shapeOptions, (bound) =>
-      next(
-        importOnce(
-          { model, context, opsets, options },
-          inputShapes(model.graph, shapeOptions, bound),
-        ),
-      ),
+    const { result, boundInputs } = withKnownValues(options.inputValues ?? new Map(), (known) =>
+      withBindings(model.graph, shapeOptions, (bound) => {
+        const shapes = inputShapes(model.graph, shapeOptions, bound);
+        return next(importOnce({ model, context, opsets, options, known }, shapes));
+      }),
     );
-    return { result, notes: bindings };
+    return { result: result.result, notes: result.bindings, boundInputs };
   } catch (error) {
     if (error instanceof DiagnosticError) throw inFile(error, options.file);
     throw error;
@@ -81,10 +81,12 @@ interface Import {
   readonly context: ModelContext;
   readonly opsets: ReadonlyMap<string, number>;
   readonly options: ImportOptions;
+  /** Values of inputs that this graph is made for. */
+  readonly known: ReadonlyMap<string, Tensor>;
 }
 
 function importOnce(
-  { model, context, opsets, options }: Import,
+  { model, context, opsets, options, known }: Import,
   shapes: ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>,
 ): Graph {
   const body = graphBody(model.graph);
@@ -92,13 +94,14 @@ function importOnce(
     ...rootFrame(context, opsets),
     taken: new Set(body.inputNames),
     declared: context.declaredTypes(model.graph),
+    offered: new Set([...(options.inputValues?.keys() ?? [])].filter((name) => !known.has(name))),
   };
   const { b } = frame;
   const values = new Map<string, Value>();
   for (const input of model.graph.input) {
     const name = input.name ?? "";
-    const fixed = options.fixedInputs?.get(name);
-    if (fixed !== undefined) values.set(name, b.constant(fixed, name));
+    const value = known.get(name);
+    if (value !== undefined) values.set(name, b.constant(value, name));
     else if (!body.initializers.has(name) || options.givenInputs?.has(name)) {
       values.set(name, b.input(name, dtypeOf(input), shapeOfInput(input, shapes)));
     }

@@ -273,6 +273,7 @@ function instantiate(
     depth: frame.depth + 1,
     taken: new Set(body.inputNames),
     declared: frame.model.declaredTypes(graph),
+    offered: new Set(),
   };
   for (const name of captures) inner.taken.add(name);
   const bindings = new Map<string, Value | undefined>();

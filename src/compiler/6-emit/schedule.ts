@@ -56,6 +56,7 @@ export function buildExecutable(options: ScheduleOptions): Executable {
     memoryBytes: placed.memoryBytes,
     constants,
     inputs,
+    boundInputs: [],
     outputs,
     steps: state.steps,
     records: options.records,

@@ -1,0 +1,120 @@
+/** Inputs that decide shapes: programs made for their values, a few of them, and never for others. */
+import { describe, expect, test } from "vitest";
+import type { DType } from "../../src/numerics/dtype.js";
+import type { Tensor } from "../../src/numerics/tensor.js";
+import { createSimulatedDevice } from "../../src/runtime/device.js";
+import { readExecutable, writeExecutable } from "../../src/runtime/executable-file.js";
+import { createModelRunner } from "../../src/runtime/model-runner.js";
+import { loadExecutable } from "../../src/runtime/walk.js";
+import { createReferenceEngine } from "../../src/sim/reference/reference.js";
+import { mini } from "../../src/target/machines/mini.js";
+import { node, onnxModel } from "../support/onnx-builder.js";
+
+const model = onnxModel({
+  inputs: { x: "f32[2, 6]", shape: "i64[2]" },
+  nodes: [
+    node("Add", ["shape", "zero"], ["sum"]),
+    node("Reshape", ["x", "sum"], ["r"]),
+    node("Exp", ["r"], ["y"]),
+  ],
+  initializers: { zero: { dtype: "i64", shape: [1], data: BigInt64Array.of(0n) } },
+  outputs: { y: "f32[A, B]" },
+});
+
+const x: Tensor = {
+  dtype: "f32",
+  shape: [2, 6],
+  data: Float32Array.from({ length: 12 }, (_, i) => i / 4),
+};
+const device = createSimulatedDevice(createReferenceEngine());
+
+function shapeInput(...sizes: readonly bigint[]): Tensor {
+  return { dtype: "i64", shape: [sizes.length], data: BigInt64Array.from(sizes) };
+}
+
+function runner() {
+  return createModelRunner({ model, machine: mini, precision: "fp32", dims: new Map(), device });
+}
+
+function given(shape: Tensor): ReadonlyMap<string, Tensor> {
+  return new Map([
+    ["x", x],
+    ["shape", shape],
+  ]);
+}
+
+describe("an input that decides a shape", () => {
+  test("is taken for a constant, though it is computed with", () => {
+    const { outputs, ranOn, executable } = runner().run(given(shapeInput(3n, 4n)));
+    expect(ranOn).toBe("accelerator");
+    expect((outputs.get("y") as Tensor).shape).toEqual([3, 4]);
+    const records = executable.records.filter(({ what }) => what === "bound-input");
+    expect(records.map(({ why }) => why.split(":")[0])).toEqual(["shape = [3, 4]"]);
+  });
+
+  test("gets another program for another value, and the first one again", () => {
+    const session = runner();
+    for (const rows of [3n, 4n, 3n]) {
+      const { outputs } = session.run(given(shapeInput(rows, -1n)));
+      expect((outputs.get("y") as Tensor).shape[0]).toBe(Number(rows));
+    }
+    expect(session.stats.programs).toBe(2);
+  });
+
+  test("is data after a few values, and what needs it runs on the host", () => {
+    const session = runner();
+    const places = [1n, 2n, 3n, 4n, 6n, 12n].map((rows) => {
+      const { outputs, ranOn } = session.run(given(shapeInput(rows, -1n)));
+      expect((outputs.get("y") as Tensor).shape[0]).toBe(Number(rows));
+      return ranOn;
+    });
+    expect(places).toEqual([
+      "accelerator",
+      "accelerator",
+      "accelerator",
+      "mixed",
+      "mixed",
+      "mixed",
+    ]);
+    expect(session.stats.programs).toBe(4);
+  });
+
+  test("may be written to by its owner after the run", () => {
+    const session = runner();
+    const shape = shapeInput(3n, 4n);
+    session.run(given(shape));
+    (shape.data as BigInt64Array).set([4n, 3n]);
+    const { outputs } = session.run(given(shape));
+    expect((outputs.get("y") as Tensor).shape).toEqual([4, 3]);
+  });
+
+  test("is written with the program, which takes no other value", () => {
+    const { executable } = runner().run(given(shapeInput(3n, 4n)));
+    const loaded = loadExecutable(readExecutable(writeExecutable(executable)), device);
+    expect((loaded.run(given(shapeInput(3n, 4n))).get("y") as Tensor).shape).toEqual([3, 4]);
+    expect(() => loaded.run(given(shapeInput(4n, 3n)))).toThrow(
+      'L0602: the program was made for other values of "shape"',
+    );
+  });
+});
+
+describe("an input of data", () => {
+  const kinds: readonly DType[] = ["f32", "i32"];
+  test.each(kinds)("is no part of the program: %s", (dtype) => {
+    const sum = onnxModel({
+      inputs: { x: `${dtype}[2]` },
+      nodes: [node("Add", ["x", "x"], ["y"])],
+      outputs: { y: `${dtype}[2]` },
+    });
+    const session = createModelRunner({
+      model: sum,
+      machine: mini,
+      precision: "fp32",
+      dims: new Map(),
+      device,
+    });
+    const data = dtype === "f32" ? Float32Array.of(1, 2) : Int32Array.of(1, 2);
+    const { executable } = session.run(new Map([["x", { dtype, shape: [2], data }]]));
+    expect(executable.boundInputs).toEqual([]);
+  });
+});
