@@ -4,7 +4,7 @@ import type { DType } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { createSimulatedDevice } from "../../src/runtime/device.js";
 import { readExecutable, writeExecutable } from "../../src/runtime/executable-file.js";
-import { createModelRunner } from "../../src/runtime/model-runner.js";
+import { createModelRunner, type RanOn } from "../../src/runtime/model-runner.js";
 import { loadExecutable } from "../../src/runtime/walk.js";
 import { createReferenceEngine } from "../../src/sim/reference/reference.js";
 import { mini } from "../../src/target/machines/mini.js";
@@ -44,30 +44,31 @@ function given(shape: Tensor): ReadonlyMap<string, Tensor> {
 }
 
 describe("an input that decides a shape", () => {
-  test("is taken for a constant, though it is computed with", () => {
-    const { outputs, ranOn, executable } = runner().run(given(shapeInput(3n, 4n)));
+  test("is taken for a constant, though it is computed with", async () => {
+    const { outputs, ranOn, executable } = await runner().run(given(shapeInput(3n, 4n)));
     expect(ranOn).toBe("accelerator");
     expect((outputs.get("y") as Tensor).shape).toEqual([3, 4]);
     const records = executable.records.filter(({ what }) => what === "bound-input");
     expect(records.map(({ why }) => why.split(":")[0])).toEqual(["shape = [3, 4]"]);
   });
 
-  test("gets another program for another value, and the first one again", () => {
+  test("gets another program for another value, and the first one again", async () => {
     const session = runner();
     for (const rows of [3n, 4n, 3n]) {
-      const { outputs } = session.run(given(shapeInput(rows, -1n)));
+      const { outputs } = await session.run(given(shapeInput(rows, -1n)));
       expect((outputs.get("y") as Tensor).shape[0]).toBe(Number(rows));
     }
     expect(session.stats.programs).toBe(2);
   });
 
-  test("is data after a few values, and what needs it runs on the host", () => {
+  test("is data after a few values, and what needs it runs on the host", async () => {
     const session = runner();
-    const places = [1n, 2n, 3n, 4n, 6n, 12n].map((rows) => {
-      const { outputs, ranOn } = session.run(given(shapeInput(rows, -1n)));
+    const places: RanOn[] = [];
+    for (const rows of [1n, 2n, 3n, 4n, 6n, 12n]) {
+      const { outputs, ranOn } = await session.run(given(shapeInput(rows, -1n)));
       expect((outputs.get("y") as Tensor).shape[0]).toBe(Number(rows));
-      return ranOn;
-    });
+      places.push(ranOn);
+    }
     expect(places).toEqual([
       "accelerator",
       "accelerator",
@@ -79,20 +80,21 @@ describe("an input that decides a shape", () => {
     expect(session.stats.programs).toBe(4);
   });
 
-  test("may be written to by its owner after the run", () => {
+  test("may be written to by its owner after the run", async () => {
     const session = runner();
     const shape = shapeInput(3n, 4n);
-    session.run(given(shape));
+    await session.run(given(shape));
     (shape.data as BigInt64Array).set([4n, 3n]);
-    const { outputs } = session.run(given(shape));
+    const { outputs } = await session.run(given(shape));
     expect((outputs.get("y") as Tensor).shape).toEqual([4, 3]);
   });
 
-  test("is written with the program, which takes no other value", () => {
-    const { executable } = runner().run(given(shapeInput(3n, 4n)));
+  test("is written with the program, which takes no other value", async () => {
+    const { executable } = await runner().run(given(shapeInput(3n, 4n)));
     const loaded = loadExecutable(readExecutable(writeExecutable(executable)), device);
-    expect((loaded.run(given(shapeInput(3n, 4n))).get("y") as Tensor).shape).toEqual([3, 4]);
-    expect(() => loaded.run(given(shapeInput(4n, 3n)))).toThrow(
+    const outputs = await loaded.run(given(shapeInput(3n, 4n)));
+    expect((outputs.get("y") as Tensor).shape).toEqual([3, 4]);
+    await expect(loaded.run(given(shapeInput(4n, 3n)))).rejects.toThrow(
       'L0602: the program was made for other values of "shape"',
     );
   });
@@ -100,7 +102,7 @@ describe("an input that decides a shape", () => {
 
 describe("an input of data", () => {
   const kinds: readonly DType[] = ["f32", "i32"];
-  test.each(kinds)("is no part of the program: %s", (dtype) => {
+  test.each(kinds)("is no part of the program: %s", async (dtype) => {
     const sum = onnxModel({
       inputs: { x: `${dtype}[2]` },
       nodes: [node("Add", ["x", "x"], ["y"])],
@@ -114,7 +116,7 @@ describe("an input of data", () => {
       device,
     });
     const data = dtype === "f32" ? Float32Array.of(1, 2) : Int32Array.of(1, 2);
-    const { executable } = session.run(new Map([["x", { dtype, shape: [2], data }]]));
+    const { executable } = await session.run(new Map([["x", { dtype, shape: [2], data }]]));
     expect(executable.boundInputs).toEqual([]);
   });
 });
