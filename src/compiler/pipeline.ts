@@ -9,6 +9,7 @@ import { depthwiseToReduce } from "./2-optimize/depthwise-to-reduce.js";
 import { expandArgmax } from "./2-optimize/expand-argmax.js";
 import { insertCopies } from "./2-optimize/insert-copies.js";
 import { narrowIntegers } from "./2-optimize/narrow-integers.js";
+import { splitReductions } from "./2-optimize/split-reductions.js";
 import { whyHost } from "./3-partition/partition.js";
 
 export type Precision = "fp32" | "bf16";
@@ -43,6 +44,11 @@ export const graphPasses = [
     run: depthwiseToReduce,
   },
   {
+    name: "split-reductions",
+    why: "one result would be one member's work, however long the reduction",
+    run: splitReductions,
+  },
+  {
     name: "contract-bf16",
     why: "--precision bf16 rounds what contractions read; nothing is rounded unasked",
     run: (graph, context) => (context.precision === "bf16" ? contractBf16(graph) : graph),
@@ -67,6 +73,7 @@ export const stageNames: readonly string[] = [
 /** Rows that may not be swapped, checked when this module is loaded. */
 const passOrder: readonly (readonly [before: string, after: string, why: string])[] = [
   ["expand-argmax", "narrow-integers", "an index in int64 is narrowed only once it is computed"],
+  ["expand-argmax", "split-reductions", "an index is found by reductions, which may be long"],
   ["depthwise-to-reduce", "contract-bf16", "only what stays on the tensor engine is rounded"],
   ["contract-bf16", "insert-copies", "a rounding is a map that copies fuse with"],
 ];
