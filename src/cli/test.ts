@@ -4,7 +4,14 @@ import type { Precision } from "../compiler/pipeline.js";
 import type { Model } from "../onnx/model.js";
 import { createSimulatedDevice, type Device } from "../runtime/device.js";
 import type { FileSource } from "../runtime/files.js";
-import { conformanceRule, judgeOutputs, type JudgeRule, modelRule } from "../runtime/judge.js";
+import {
+  conformanceRule,
+  differsInDrawnValues,
+  judgeOutputs,
+  type JudgeRule,
+  modelRule,
+} from "../runtime/judge.js";
+import { disputeOf } from "../runtime/node/second-opinion.js";
 import { createModelRunner, type ModelRunner, type RanOn } from "../runtime/model-runner.js";
 import { openFiles } from "../runtime/node/files.js";
 import {
@@ -96,10 +103,15 @@ interface CaseSetup extends Setup {
   readonly rule: JudgeRule;
 }
 
+interface Prepared {
+  readonly model: Model;
+  readonly runner: ModelRunner;
+}
+
 /** One record per data set; nothing that a case throws ends the others. */
 async function runCase(setup: CaseSetup, test: TestCase, name: string): Promise<TestRecord[]> {
   const { source } = setup;
-  let prepared: { readonly model: Model; readonly runner: ModelRunner } | undefined;
+  let prepared: Prepared | undefined;
   const prepare = () => {
     const model = readTestModel(source, test);
     const { machine, precision, device } = setup;
@@ -114,7 +126,7 @@ async function runCase(setup: CaseSetup, test: TestCase, name: string): Promise<
     const seconds = () => (performance.now() - start) / 1000;
     try {
       prepared ??= prepare();
-      const verdict = await runSet(setup, prepared, files);
+      const verdict = await runSet(setup, { ...prepared, modelPath: test.modelPath }, files);
       records.push({ name: label, ...verdict, seconds: seconds() });
     } catch (error) {
       records.push({ name: label, ...verdictOf(error), seconds: seconds() });
@@ -125,19 +137,22 @@ async function runCase(setup: CaseSetup, test: TestCase, name: string): Promise<
 
 async function runSet(
   { source, rule }: CaseSetup,
-  { model, runner }: { readonly model: Model; readonly runner: ModelRunner },
+  { model, modelPath, runner }: Prepared & { readonly modelPath: string },
   files: TestFiles,
 ): Promise<Omit<TestRecord, "name" | "seconds">> {
   const { inputs, outputs } = readTestSet(source, model, files);
   const result = await runner.run(inputs);
   const { worstRelativeError, difference } = judgeOutputs(result.outputs, outputs, rule);
-  const reason = difference ?? result.reason;
-  return {
-    verdict: difference === undefined ? "pass" : "fail",
-    ranOn: result.ranOn,
-    worstRelativeError,
-    ...(reason === undefined ? {} : { reason }),
-  };
+  const ran = { ranOn: result.ranOn, worstRelativeError };
+  if (difference === undefined) {
+    return { verdict: "pass", ...ran, ...(result.reason && { reason: result.reason }) };
+  }
+  const drawn = differsInDrawnValues(model, result.outputs, outputs, rule);
+  if (drawn) return { verdict: "pass", ...ran, reason: "values drawn at random: types and shapes" };
+  const recording = { model, file: source.read(modelPath), inputs, outputs };
+  const dispute = await disputeOf(recording, { actual: result.outputs, rule });
+  if (dispute === undefined) return { verdict: "fail", ...ran, reason: difference };
+  return { verdict: "refused", ...ran, reason: `${dispute.message}\n  note: ${difference}` };
 }
 
 /** What is refused with a reason rather than wrong. */
@@ -147,6 +162,9 @@ const refusals: ReadonlySet<DiagnosticCode> = new Set([
   "L0301",
   "L0401",
   "L0402",
+  // Recorded data that the model does not take.
+  "L0601",
+  "L0602",
 ]);
 
 function verdictOf(error: unknown): Pick<TestRecord, "verdict" | "reason"> {

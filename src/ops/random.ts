@@ -18,7 +18,7 @@ import {
 
 const note = "the same numbers at every run, from the seed if there is one";
 
-export const randomOperators: readonly OperatorRecord[] = [
+const records: readonly OperatorRecord[] = [
   {
     name: "Dropout",
     domain: "",
@@ -41,6 +41,11 @@ export const randomOperators: readonly OperatorRecord[] = [
   hostOperator("Bernoulli", { since: 15, note }, bernoulli, inferLike),
   hostOperator("Multinomial", { since: 7, note }, multinomial),
 ];
+
+export const randomOperators: readonly OperatorRecord[] = records.map((record) => ({
+  ...record,
+  isRandom: true,
+}));
 
 /** A fraction in [0, 1) with 24 random bits: element `index` of the stream of `seed`. */
 function fraction(seed: number, index: number): number {

@@ -23,6 +23,8 @@ export interface OperatorRecord {
   readonly until?: number;
   /** Names and meaning in ONNX's words where they differ, or limits, for the supported-operators page. */
   readonly note?: string;
+  /** ONNX leaves the generator of random numbers to the runtime: two correct ones give different values. */
+  readonly isRandom?: true;
   /** Output values, one per output of the node (undefined for outputs that are not asked for). */
   readonly lower?: (context: LowerContext) => readonly (Value | undefined)[];
   /** Reference evaluation on tensors, for what `lower` declines or where there is none. */

@@ -120,6 +120,11 @@ export const diagnosticCodes = {
     title: "session released",
     explain: "The session was used after release(). Create another one.",
   },
+  L0606: {
+    title: "recorded outputs in dispute",
+    explain:
+      "The recorded outputs of a test are not what the model computes: ONNX Runtime gives what lightloom gives.",
+  },
   L0701: {
     title: "unknown machine",
     explain: "No machine has that name. `lightloom machines` lists them.",

@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
+import type { Tensor } from "../../src/numerics/tensor.js";
 import type { HostValue } from "../../src/ops/record.js";
-import { conformanceRule, judgeOutputs, modelRule } from "../../src/runtime/judge.js";
-import { f32, i64, tensor } from "../support/onnx-builder.js";
+import {
+  conformanceRule,
+  differsInDrawnValues,
+  judgeOutputs,
+  modelRule,
+} from "../../src/runtime/judge.js";
+import { disputeOf } from "../../src/runtime/node/second-opinion.js";
+import { randomOutputs } from "../../src/runtime/random-outputs.js";
+import { f32, i64, node, onnxFile, onnxModel, tensor } from "../support/onnx-builder.js";
 
 function judge(actual: HostValue, expected: HostValue, rule = modelRule) {
   return judgeOutputs(new Map([["y", actual]]), new Map([["y", expected]]), rule);
@@ -48,4 +56,60 @@ test("an operator's output is held element by element", () => {
   const expected = f32([2], [100, 1]);
   expect(judge(f32([2], [100, 1.05]), expected, conformanceRule).difference).toMatch("element [1]");
   expect(judge(f32([2], [100.05, 1]), expected, conformanceRule).difference).toBeUndefined();
+});
+
+describe("values drawn at random", () => {
+  const model = onnxModel({
+    opset: 22,
+    inputs: { x: "f32[3]" },
+    nodes: [
+      node("Bernoulli", ["x"], ["drawn"]),
+      node("Neg", ["drawn"], ["y"]),
+      node("Exp", ["x"], ["z"]),
+    ],
+    outputs: { y: "f32[3]", z: "f32[3]" },
+  });
+  const outputs = (y: Tensor, z: Tensor) =>
+    new Map([
+      ["y", y],
+      ["z", z],
+    ]);
+  const differs = (y: Tensor, z: Tensor) => {
+    const recorded = outputs(f32([3], [0, -1, 0]), f32([3], [1, 2, 3]));
+    return differsInDrawnValues(model, outputs(y, z), recorded, conformanceRule);
+  };
+
+  test("may differ, and what does not depend on them may not", () => {
+    expect(randomOutputs(model)).toEqual(new Set(["y"]));
+    expect(differs(f32([3], [-1, -1, 0]), f32([3], [1, 2, 3]))).toBe(true);
+    expect(differs(f32([3], [-1, -1, 0]), f32([3], [1, 2, 4]))).toBe(false);
+    expect(differs(f32([2], [-1, -1]), f32([3], [1, 2, 3]))).toBe(false);
+  });
+});
+
+describe("a recording that contradicts its model", () => {
+  const init = {
+    inputs: { x: "f32[2]" },
+    nodes: [node("Neg", ["x"], ["y"])],
+    outputs: { y: "f32[2]" },
+  };
+  const dispute = (recorded: readonly number[], actual: readonly number[]) =>
+    disputeOf(
+      {
+        model: onnxModel(init),
+        file: onnxFile(init),
+        inputs: new Map([["x", f32([2], [1, 2])]]),
+        outputs: new Map([["y", f32([2], recorded)]]),
+      },
+      { actual: new Map([["y", f32([2], actual)]]), rule: conformanceRule },
+    );
+
+  test("is disputed where ONNX Runtime computes the same as we", async () => {
+    expect((await dispute([1, 2], [-1, -2]))?.diagnostics[0]?.code).toBe("L0606");
+  });
+
+  test("is right where ONNX Runtime agrees with it, or with nobody", async () => {
+    expect(await dispute([-1, -2], [1, 2])).toBeUndefined();
+    expect(await dispute([1, 2], [3, 4])).toBeUndefined();
+  });
 });
