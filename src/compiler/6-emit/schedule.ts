@@ -166,7 +166,7 @@ function addStep(state: State, step: TiledStep): void {
 
 function launchStep(state: State, step: TiledStep & { kind: "launch" }): LaunchStep {
   const program = emitProgram(step.written.kernel);
-  const key = JSON.stringify({ ...program, name: "" });
+  const key = JSON.stringify(withoutNames(program));
   let index = state.programKeys.get(key);
   if (index === undefined) {
     index = state.programs.length;
@@ -184,6 +184,14 @@ function launchStep(state: State, step: TiledStep & { kind: "launch" }): LaunchS
     origins: step.written.origins,
     plan: step.plan,
   };
+}
+
+/** What equal layers have in common: a program that several launch keeps the names of the first. */
+function withoutNames(program: Program): unknown {
+  const nameless = <T extends { readonly name: string }>(list: readonly T[]): T[] =>
+    list.map((item) => ({ ...item, name: "" }));
+  const { bindings, queues } = program;
+  return { ...program, name: "", bindings: nameless(bindings), queues: nameless(queues) };
 }
 
 function addHostStep(state: State, step: TiledStep & { kind: "host" }): void {
