@@ -149,9 +149,12 @@ async function runSet(
   }
   const drawn = differsInDrawnValues(model, result.outputs, outputs, rule);
   if (drawn) return { verdict: "pass", ...ran, reason: "values drawn at random: types and shapes" };
+  const failed = { verdict: "fail", ...ran, reason: difference } as const;
+  // One's own recordings are the judge; those of the public suite have been wrong before.
+  if (rule.rule !== "onnx") return failed;
   const recording = { model, file: source.read(modelPath), inputs, outputs };
   const dispute = await disputeOf(recording, { actual: result.outputs, rule });
-  if (dispute === undefined) return { verdict: "fail", ...ran, reason: difference };
+  if (dispute === undefined) return failed;
   return { verdict: "refused", ...ran, reason: `${dispute.message}\n  note: ${difference}` };
 }
 
