@@ -6,7 +6,12 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { compileGraph, type Stage } from "../src/compiler/compile.js";
-import { graphPasses, type PassContext, type Precision } from "../src/compiler/pipeline.js";
+import {
+  borderPasses,
+  graphPasses,
+  type PassContext,
+  type Precision,
+} from "../src/compiler/pipeline.js";
 import { partition } from "../src/compiler/3-partition/partition.js";
 import { parseGraph } from "../src/ir/parse.js";
 import { printGraph } from "../src/ir/print.js";
@@ -66,7 +71,7 @@ function parseFlags(line: string): Flags {
 }
 
 function runStage(stage: string, graph: Graph, flags: Flags): string {
-  const pass = graphPasses.find(({ name }) => name === stage);
+  const pass = [...graphPasses, ...borderPasses].find(({ name }) => name === stage);
   if (pass !== undefined) {
     const context: PassContext = { precision: flags.precision, records: [] };
     const result = pass.run(graph, context);
@@ -74,7 +79,7 @@ function runStage(stage: string, graph: Graph, flags: Flags): string {
     expect(verifyGraph(result)).toEqual([]);
     return printGraph(result);
   }
-  if (stage === "partition") return partitionText(graph);
+  if (stage === "partition") return partitionText(graph, flags);
   let made: Stage | undefined;
   const executable = compileGraph(graph, {
     machine: findDevice(flags.machine),
@@ -89,14 +94,11 @@ function runStage(stage: string, graph: Graph, flags: Flags): string {
   return made === undefined ? `no stage ${stage}\n` : stageText(made);
 }
 
-function partitionText(graph: Graph): string {
-  const { graph: result, regions } = partition(graph);
-  const bodies = [...regions.values()].flatMap(({ body, reasons }) => [
-    "",
-    ...reasons.map(({ reason }) => `// ${reason}`),
-    printGraph(body).trimEnd(),
-  ]);
-  return `${[printGraph(result).trimEnd(), ...bodies].join("\n")}\n`;
+function partitionText(graph: Graph, { machine }: Flags): string {
+  const { graph: result, regions, records } = partition(graph, findDevice(machine));
+  const bodies = [...regions.values()].flatMap(({ body }) => ["", printGraph(body).trimEnd()]);
+  const decisions = records.map(({ what, why }) => `// ${what}: ${why}`);
+  return `${[printGraph(result).trimEnd(), ...bodies, "", ...decisions].join("\n")}\n`;
 }
 
 function stageText(stage: Stage): string {

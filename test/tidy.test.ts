@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { graphPasses, stageNames } from "../src/compiler/pipeline.js";
+import { borderPasses, graphPasses, stageNames } from "../src/compiler/pipeline.js";
 import { diagnosticCodes } from "../src/support/codes.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -228,6 +228,9 @@ describe("passes", () => {
   it("each have a file of their name and golden cases", () => {
     for (const { name } of graphPasses) {
       expect(existsSync(join(root, `src/compiler/2-optimize/${name}.ts`)), name).toBe(true);
+    }
+    for (const { name } of borderPasses) {
+      expect(existsSync(join(root, `src/compiler/3-partition/${name}.ts`)), name).toBe(true);
     }
     const golden = (name: string): number => {
       const path = join(root, "test/golden", name);

@@ -1,5 +1,10 @@
 /** docs/passes.md: the stages of the compiler in order. */
-import { graphPasses, stageNames } from "../../src/compiler/pipeline.js";
+import {
+  borderPasses,
+  type GraphPass,
+  graphPasses,
+  stageNames,
+} from "../../src/compiler/pipeline.js";
 import { page, table } from "./markdown.js";
 
 const phases: Readonly<Record<string, readonly [file: string, why: string]>> = {
@@ -20,14 +25,12 @@ const phases: Readonly<Record<string, readonly [file: string, why: string]>> = {
 };
 
 export function passesPage(): string {
-  const passes = new Map(
-    graphPasses.map(({ name, why }) => [
-      name,
-      [`src/compiler/2-optimize/${name}.ts`, why] as const,
-    ]),
-  );
+  const passes = new Map<string, readonly [file: string, why: string]>([
+    ...rowsOf("2-optimize", graphPasses),
+    ...rowsOf("3-partition", borderPasses),
+  ]);
   const rows = stageNames.map((name) => {
-    const [file, why] = phases[name] ?? passes.get(name as (typeof graphPasses)[number]["name"])!;
+    const [file, why] = phases[name] ?? passes.get(name)!;
     return [`\`${name}\``, `[${file}](../${file})`, why];
   });
   return page(
@@ -36,5 +39,11 @@ export function passesPage(): string {
     "The stages of the compiler in order. `lightloom compile MODEL --print-after NAME` prints what a stage hands on, " +
       "`--stop-after NAME` stops there.",
     table(["stage", "file", "why"], rows),
+  );
+}
+
+function rowsOf(phase: string, passes: readonly GraphPass[]) {
+  return passes.map(
+    ({ name, why }) => [name, [`src/compiler/${phase}/${name}.ts`, why] as const] as const,
   );
 }

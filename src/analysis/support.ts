@@ -1,7 +1,7 @@
 /**
  * Which ONNX node runs where, why, and what would change it. Data; `print-report.ts` makes tables of it.
  */
-import type { Executable } from "../isa/executable.js";
+import type { DecisionRecord, Executable } from "../isa/executable.js";
 import type { Origin } from "../ir/graph.js";
 import type { Model } from "../onnx/model.js";
 
@@ -18,9 +18,13 @@ export interface NodeSupport extends Origin {
   readonly where: Where;
   /** Names of its kernels. */
   readonly kernels: readonly string[];
+  /** Rows of the pattern table that took (parts of) it to the device. */
+  readonly patterns: readonly string[];
   /** Why (a part of) it runs on the host. */
   readonly reason?: string;
   readonly remedy?: string;
+  /** Where it could run on the device: what either way costs. */
+  readonly estimate?: DecisionRecord["estimate"];
 }
 
 export interface SupportReport {
@@ -53,7 +57,7 @@ export function supportReport(
   nodes: readonly Origin[] = [],
 ): SupportReport {
   const kernels = new Map<string, Set<string>>();
-  const onHost = new Map<string, string>();
+  const onHost = new Map<string, DecisionRecord | undefined>();
   const named = new Map<string, Origin>();
   for (const step of executable.steps) {
     if (step.kind === "launch") {
@@ -65,24 +69,31 @@ export function supportReport(
     } else if (step.kind === "host") {
       for (const origin of step.graph.nodes.flatMap((node) => node.origins)) {
         named.set(origin.node, origin);
-        onHost.set(origin.node, step.reason);
+        onHost.set(origin.node, undefined);
       }
     }
   }
-  for (const { what, why, origins } of executable.records) {
-    if (what === "host")
-      for (const { node } of origins) if (onHost.has(node)) onHost.set(node, why);
+  const patterns = new Map<string, Set<string>>();
+  for (const record of executable.records) {
+    for (const { node } of record.origins) {
+      if (record.what === "host" && onHost.has(node)) onHost.set(node, record);
+      if (record.what === "device")
+        patterns.set(node, (patterns.get(node) ?? new Set()).add(record.why));
+    }
   }
   for (const { node } of nodes) named.delete(node);
   const all = [...nodes, ...named.values()].map((origin): NodeSupport => {
     const own = [...(kernels.get(origin.node) ?? [])];
-    const reason = onHost.get(origin.node);
-    if (reason === undefined) {
-      return { ...origin, where: own.length > 0 ? "device" : "absorbed", kernels: own };
-    }
-    const remedy = remedyFor(reason);
-    const where = own.length > 0 ? "both" : "host";
-    return { ...origin, where, kernels: own, reason, ...(remedy === undefined ? {} : { remedy }) };
+    const base = { ...origin, kernels: own, patterns: [...(patterns.get(origin.node) ?? [])] };
+    if (!onHost.has(origin.node)) return { ...base, where: own.length > 0 ? "device" : "absorbed" };
+    const { why = "", remedy, estimate } = onHost.get(origin.node) ?? {};
+    return {
+      ...base,
+      where: own.length > 0 ? "both" : "host",
+      reason: why,
+      ...(remedy === undefined ? {} : { remedy }),
+      ...(estimate === undefined ? {} : { estimate }),
+    };
   });
   return { nodes: all, counts: countsOf(all), operators: operatorsOf(all) };
 }
@@ -99,24 +110,4 @@ function operatorsOf(nodes: readonly NodeSupport[]): OperatorSupport[] {
   return [...groups]
     .sort(([a, x], [b, y]) => y.length - x.length || (a < b ? -1 : 1))
     .map(([operator, own]) => ({ operator, counts: countsOf(own) }));
-}
-
-/** Reasons are sentences of the operators and of the partition; what helps follows from their wording. */
-const remedies: readonly (readonly [RegExp, string])[] = [
-  [/the device has no (f64|i64|u64|u32|i16|u16)/, "convert it to fp32 or int32 in the model"],
-  [/the device has no /, "convert it to fp32, fp16, bf16 or an 8-bit type in the model"],
-  [/string/, "none: strings stay on the host"],
-  [
-    /depends on data|is not known|of known number/,
-    "make the value a constant of the model, or export it with static shapes",
-  ],
-  [/at random/, "export the model for inference"],
-  [/more than \d+ dimensions/, "reshape to fewer dimensions around it"],
-  [/more than|too many|too long/, "make it smaller, or split it in the model"],
-  [/no lowering|not lowered/, "give the operator's record a lowering (src/ops)"],
-];
-
-/** What would bring a node to the device; undefined where that is not known. */
-export function remedyFor(reason: string): string | undefined {
-  return remedies.find(([pattern]) => pattern.test(reason))?.[1];
 }

@@ -1,5 +1,5 @@
 /** `lightloom passes`: the stages of the compiler in order, by the names that --print-after takes. */
-import { graphPasses, stageNames } from "../compiler/pipeline.js";
+import { borderPasses, graphPasses, stageNames } from "../compiler/pipeline.js";
 import { command } from "./options.js";
 import { printJson, printTable } from "./output.js";
 
@@ -15,7 +15,7 @@ export function passesCommand() {
   return command("passes", "list the compiler's stages in order").action((options) => {
     const reasons = new Map<string, string>([
       ...Object.entries(phases),
-      ...graphPasses.map(({ name, why }) => [name, why] as const),
+      ...[...graphPasses, ...borderPasses].map(({ name, why }) => [name, why] as const),
     ]);
     const rows = stageNames.map((name) => ({ name, why: reasons.get(name) ?? "" }));
     if (options.json) printJson(rows);

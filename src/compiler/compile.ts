@@ -10,12 +10,18 @@ import type { Model } from "../onnx/model.js";
 import { DiagnosticError, InternalError } from "../support/diagnostic.js";
 import type { DeviceMachine } from "../target/machine.js";
 import { type ImportOptions, importThen } from "./1-import/import.js";
-import { partition, type PartitionedGraph } from "./3-partition/partition.js";
+import { partition } from "./3-partition/partition.js";
 import type { PlanChooser } from "./4-tile/plan-rows.js";
 import { tileGraph } from "./4-tile/tile.js";
 import { placeGraph } from "./5-place/place-graph.js";
 import { buildExecutable } from "./6-emit/schedule.js";
-import { graphPasses, type PassContext, type Precision } from "./pipeline.js";
+import {
+  borderPasses,
+  type GraphPass,
+  graphPasses,
+  type PassContext,
+  type Precision,
+} from "./pipeline.js";
 import type { TiledGraph } from "./tiled.js";
 
 export interface CompileOptions extends ImportOptions {
@@ -64,16 +70,13 @@ export function compileModel(model: Model, options: CompileOptions): Executable 
 export function compileGraph(imported: Graph, options: CompileOptions): Executable {
   const records: DecisionRecord[] = [];
   const context: PassContext = { precision: options.precision, records };
-  const graph = optimize(imported, context, options);
-  const parts = inStage("partition", () => partition(graph));
-  options.observe?.({
-    name: "partition",
-    kind: "graph",
-    graph: parts.graph,
-    changed: parts.graph !== graph,
-  });
-  records.push(...hostRecords(parts));
-  const tiled = inStage("tile", () => tileGraph(parts.graph, options));
+  options.observe?.({ name: "import", kind: "graph", graph: imported, changed: true });
+  const graph = runPasses(graphPasses, imported, context, options);
+  const parts = inStage("partition", () => partition(graph, options.machine));
+  show("partition", graph, parts.graph, options);
+  records.push(...parts.records);
+  const cut = runPasses(borderPasses, parts.graph, context, options);
+  const tiled = inStage("tile", () => tileGraph(cut, options));
   options.observe?.({ name: "tile", kind: "tiled", tiled });
   const placed = inStage("place", () => placeGraph(tiled, options.machine));
   options.observe?.({ name: "place", kind: "tiled", tiled });
@@ -91,16 +94,22 @@ export function compileGraph(imported: Graph, options: CompileOptions): Executab
   return executable;
 }
 
-function optimize(imported: Graph, context: PassContext, options: CompileOptions): Graph {
-  let graph = imported;
-  options.observe?.({ name: "import", kind: "graph", graph, changed: true });
-  for (const pass of graphPasses) {
-    const before = graph;
-    graph = inStage(pass.name, () => pass.run(before, context));
+function runPasses(
+  passes: readonly GraphPass[],
+  given: Graph,
+  context: PassContext,
+  options: CompileOptions,
+): Graph {
+  return passes.reduce((before, pass) => {
+    const graph = inStage(pass.name, () => pass.run(before, context));
     if (graph !== before) checkGraph(pass.name, graph);
-    options.observe?.({ name: pass.name, kind: "graph", graph, changed: graph !== before });
-  }
-  return graph;
+    show(pass.name, before, graph, options);
+    return graph;
+  }, given);
+}
+
+function show(name: string, before: Graph, graph: Graph, { observe }: CompileOptions): void {
+  observe?.({ name, kind: "graph", graph, changed: graph !== before });
 }
 
 function checkGraph(pass: string, graph: Graph): void {
@@ -130,12 +139,4 @@ function outerTypes(graph: Graph): ReadonlyMap<string, DType> {
     ...graph.inputs.map((value) => [value.name, value.dtype] as const),
     ...graph.outputs.map(({ name, value }) => [name, value.dtype] as const),
   ]);
-}
-
-function hostRecords(parts: PartitionedGraph): DecisionRecord[] {
-  return [...parts.regions.values()].flatMap((region) =>
-    region.reasons.map(
-      ({ origins, reason }): DecisionRecord => ({ what: "host", why: reason, origins }),
-    ),
-  );
 }

@@ -7,10 +7,9 @@ import type { Graph } from "../ir/graph.js";
 import { contractBf16 } from "./2-optimize/contract-bf16.js";
 import { depthwiseToReduce } from "./2-optimize/depthwise-to-reduce.js";
 import { expandArgmax } from "./2-optimize/expand-argmax.js";
-import { insertCopies } from "./2-optimize/insert-copies.js";
 import { narrowIntegers } from "./2-optimize/narrow-integers.js";
 import { splitReductions } from "./2-optimize/split-reductions.js";
-import { whyHost } from "./3-partition/partition.js";
+import { insertCopies } from "./3-partition/insert-copies.js";
 
 export type Precision = "fp32" | "bf16";
 
@@ -26,7 +25,7 @@ export interface GraphPass {
   readonly run: (graph: Graph, context: PassContext) => Graph;
 }
 
-/** Phase 2. Import (phase 1) has folded and canonicalised while it built; phases 3 to 6 have one pass each. */
+/** Phase 2. Import (phase 1) has folded and canonicalised while it built; phases 4 to 6 have one pass each. */
 export const graphPasses = [
   {
     name: "expand-argmax",
@@ -53,10 +52,14 @@ export const graphPasses = [
     why: "--precision bf16 rounds what contractions read; nothing is rounded unasked",
     run: (graph, context) => (context.precision === "bf16" ? contractBf16(graph) : graph),
   },
+] as const satisfies readonly GraphPass[];
+
+/** Phase 3, once regions are cut out. */
+export const borderPasses = [
   {
     name: "insert-copies",
     why: "last: says where movement must end in memory, before fusion looks for producers",
-    run: (graph) => insertCopies(graph, (node) => whyHost(node) !== undefined),
+    run: insertCopies,
   },
 ] as const satisfies readonly GraphPass[];
 
@@ -65,6 +68,7 @@ export const stageNames: readonly string[] = [
   "import",
   ...graphPasses.map((pass) => pass.name),
   "partition",
+  ...borderPasses.map((pass) => pass.name),
   "tile",
   "place",
   "emit",

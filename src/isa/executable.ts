@@ -109,6 +109,7 @@ export interface HostStep {
 
 export interface DecisionRecord {
   readonly what:
+    | "device"
     | "host"
     | "bound-dim"
     | "bound-input"
@@ -121,4 +122,13 @@ export interface DecisionRecord {
   readonly origins: readonly Origin[];
   /** Cost in the unit that `why` names, where it was weighed. */
   readonly cost?: number;
+  /** What would change it, where that is known. */
+  readonly remedy?: string;
+  /** Host regions that could run on the device: what either way costs, as the compiler estimates it. */
+  readonly estimate?: {
+    readonly deviceSeconds: number;
+    readonly deviceCopySeconds: number;
+    readonly hostSeconds: number;
+    readonly hostCopySeconds: number;
+  };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { printSupport } from "../../src/analysis/print-report.js";
-import { nodesOf, remedyFor, supportReport } from "../../src/analysis/support.js";
+import { nodesOf, supportReport } from "../../src/analysis/support.js";
 import { compileModel } from "../../src/compiler/compile.js";
 import { mini } from "../../src/target/machines/mini.js";
 import { node, onnxModel } from "../support/onnx-builder.js";
@@ -27,6 +27,7 @@ describe("the support report", () => {
       ["NonZero", "host"],
     ]);
     expect(report.nodes[1]!.kernels).toHaveLength(1);
+    expect(report.nodes[1]!.patterns).toEqual(["lightloom.elementwise"]);
     expect(report.nodes[2]!.reason).toBe("it has no lowering");
     expect(report.nodes[2]!.remedy).toMatch(/a lowering/);
     expect(report.counts).toEqual({ device: 1, host: 1, both: 0, absorbed: 1 });
@@ -46,22 +47,5 @@ describe("the support report", () => {
     expect(text).toMatch(/^same +Identity +no step +known when compiled/m);
     expect(text).toMatch(/^places +NonZero +host +it has no lowering/m);
     expect(text).toContain("1 of 3 nodes on the accelerator, 1 on the host");
-  });
-});
-
-describe("remedies", () => {
-  it.each([
-    ['the device has no f64 ("x")', "convert it to fp32 or int32 in the model"],
-    ["the device has no f8e4m3fnuz", "convert it to fp32, fp16, bf16 or an 8-bit type"],
-    ["strings stay on the host", "none"],
-    ["input 1 (the repeats) depends on data", "make the value a constant"],
-    ["it drops elements at random", "export the model for inference"],
-    ["gather with more than 4 dimensions", "reshape to fewer dimensions"],
-    ["a TopK of more than 64 elements is sorted on the host", "make it smaller"],
-    ["it has no lowering", "give the operator's record a lowering"],
-  ])("%s: %s", (reason, remedy) => expect(remedyFor(reason)).toContain(remedy));
-
-  it("are not made up", () => {
-    expect(remedyFor("f8e8m0 is rounded up elsewhere")).toBe(undefined);
   });
 });

@@ -27,7 +27,8 @@ export interface ScheduleOptions {
   /** Types that the caller sees where they differ from the graph's, by input or output name. */
   readonly outerTypes: ReadonlyMap<string, DType>;
   readonly records: readonly DecisionRecord[];
-  readonly regions: ReadonlyMap<unknown, { readonly body: Graph }>;
+  /** Bodies of host regions, by the name of the node that stands for one. */
+  readonly regions: ReadonlyMap<string, { readonly body: Graph }>;
 }
 
 export function buildExecutable(options: ScheduleOptions): Executable {
@@ -195,20 +196,20 @@ function withoutNames(program: Program): unknown {
 }
 
 function addHostStep(state: State, step: TiledStep & { kind: "host" }): void {
-  const region = state.options.regions.get(step.node);
-  if (region === undefined) throw new InternalError("a host node outside any region");
+  const { op, inputs, outputs } = step.node;
+  const region = op.kind === "host" ? state.options.regions.get(op.node.name) : undefined;
+  if (op.kind !== "host" || region === undefined)
+    throw new InternalError("a host node outside any region");
+  for (const value of inputs) download(state, value);
+  const slotOf = (value: Value): number => hostRef(state, value).slot;
+  // The region knows values by its own names: what it reads may have become a copy since.
   const { body } = region;
-  for (const value of body.inputs) download(state, value);
-  const slotOf = (value: Value): { name: string; slot: number } => ({
-    name: value.name,
-    slot: hostRef(state, value).slot,
-  });
   state.steps.push({
     kind: "host",
     graph: body,
-    inputs: body.inputs.map(slotOf),
-    outputs: body.outputs.map(({ value }) => slotOf(value)),
-    reason: step.node.op.kind === "host" ? step.node.op.reason : "",
+    inputs: body.inputs.map(({ name }, i) => ({ name, slot: slotOf(inputs[i]!) })),
+    outputs: body.outputs.map(({ name }, i) => ({ name, slot: slotOf(outputs[i]!) })),
+    reason: op.reason,
   });
 }
 

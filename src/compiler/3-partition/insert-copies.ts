@@ -19,7 +19,7 @@ const movements: ReadonlySet<string> = new Set([
   "iota",
 ]);
 
-export function insertCopies(graph: Graph, isHost: (node: Node) => boolean): Graph {
+export function insertCopies(graph: Graph): Graph {
   const producers = new Map<Value, Node>();
   for (const node of graph.nodes) for (const output of node.outputs) producers.set(output, node);
   const copies = new Map<Value, Value>();
@@ -54,7 +54,7 @@ export function insertCopies(graph: Graph, isHost: (node: Node) => boolean): Gra
         return withInputs(node, (v) => (isMoved(v) ? copyOf(v) : v));
       case "pad":
         return withInputs(node, (v) =>
-          mergesMoved(v, producers, isHost) || isCounted(v, producers) ? copyOf(v) : v,
+          mergesMoved(v, producers) || isCounted(v, producers) ? copyOf(v) : v,
         );
       case "map":
       case "reduce":
@@ -63,7 +63,7 @@ export function insertCopies(graph: Graph, isHost: (node: Node) => boolean): Gra
       case "window":
       case "slice":
       case "broadcast":
-        return withInputs(node, (v) => (mergesMoved(v, producers, isHost) ? copyOf(v) : v));
+        return withInputs(node, (v) => (mergesMoved(v, producers) ? copyOf(v) : v));
       default:
         return node;
     }
@@ -78,6 +78,10 @@ export function insertCopies(graph: Graph, isHost: (node: Node) => boolean): Gra
     ordered.push(nodes[i]!, ...(added.get(original) ?? []));
   });
   return { ...graph, nodes: ordered, outputs };
+}
+
+function isHost({ op }: Node): boolean {
+  return op.kind === "host";
 }
 
 function onDevice(value: Value): boolean {
@@ -111,11 +115,7 @@ function isCounted(value: Value, producers: ReadonlyMap<Value, Node>): boolean {
 }
 
 /** A reshape that joins dims of something transposed: no walk has one stride for the joined dim. */
-function mergesMoved(
-  value: Value,
-  producers: ReadonlyMap<Value, Node>,
-  isHost: (node: Node) => boolean,
-): boolean {
+function mergesMoved(value: Value, producers: ReadonlyMap<Value, Node>): boolean {
   const node = producers.get(value);
   if (node?.op.kind !== "reshape" || isHost(node)) return false;
   const input = node.inputs[0]!;
