@@ -6,7 +6,15 @@ import type { DType } from "../numerics/dtype.js";
 import { dtypes } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { fail, InternalError } from "../support/diagnostic.js";
-import { type Dim, dimProduct, dimSymbols, type DimSymbol, NeedsBinding } from "./dim.js";
+import {
+  type Dim,
+  dimMax,
+  dimProduct,
+  type DimSymbol,
+  dimSymbols,
+  dimText,
+  NeedsBinding,
+} from "./dim.js";
 import {
   evaluateKnown,
   knownElements,
@@ -197,6 +205,7 @@ export class GraphAssembly {
   }
 
   #value(rest: Omit<Value, "name">, name?: string): Value {
+    requireExtents(rest.shape);
     const value: Draft = { name: "", ...rest };
     if (name === undefined || name === "") {
       this.#autoName(value);
@@ -304,6 +313,20 @@ export class GraphAssembly {
       for (const symbol of own) symbols.add(symbol);
     }
     this.#symbolic.set(value, symbols);
+  }
+}
+
+/** What a model computes or declares may be no shape at all. */
+function requireExtents(shape: readonly Dim[]): void {
+  for (const dim of shape) {
+    const isExtent = typeof dim !== "number" || (Number.isSafeInteger(dim) && dim >= 0);
+    if (!isExtent) fail("L0201", `a tensor cannot have the extent ${dim}`);
+  }
+  if (!Number.isSafeInteger(dimMax(dimProduct(shape)))) {
+    fail(
+      "L0201",
+      `a tensor of [${shape.map(dimText).join(", ")}] has more elements than there are`,
+    );
   }
 }
 

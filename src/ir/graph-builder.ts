@@ -9,11 +9,12 @@ import {
   type Lane,
   type LaneBuilder,
   laneProgramBuilder,
+  LaneTypeError,
   withoutUnused,
 } from "../numerics/lanes.js";
 import type { LaneProgram } from "../numerics/lane.js";
 import type { Tensor } from "../numerics/tensor.js";
-import { InternalError } from "../support/diagnostic.js";
+import { fail, InternalError } from "../support/diagnostic.js";
 import type { GraphBuilder } from "./builder.js";
 import { castLane } from "./cast.js";
 import { type Dim, dimAdd, dimEquals, dimMul } from "./dim.js";
@@ -98,9 +99,9 @@ class Builder implements GraphBuilder {
     const wide = registerWidths([dtype, ...inputs.map((x) => x.dtype)]).integer !== "i32";
     const builder = laneProgramBuilder({ wide });
     const lanes = inputs.map((x, i) => builder.source("input", i, shapes.registerOf(x.dtype)));
-    const result = body(builder.l, ...lanes);
+    const result = withTypesOf(inputs, () => body(builder.l, ...lanes));
     if (result.type !== shapes.registerOf(dtype)) {
-      throw new InternalError(`a result of ${dtype} cannot come from a register of ${result.type}`);
+      fail("L0202", `the operator does not give ${dtype}: it computes in ${result.type}`);
     }
     const [program, used] = withSharedInputs(
       builder.finish([result]),
@@ -358,6 +359,17 @@ class Builder implements GraphBuilder {
 
   finish(name: string, outputs: readonly { name: string; value: Value }[]): Graph {
     return this.#graph.finish(name, outputs);
+  }
+}
+
+/** An operator is written for some types: others reach its code as registers that it does not take. */
+function withTypesOf(inputs: readonly Value[], body: () => Lane): Lane {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof LaneTypeError)) throw error;
+    const types = inputs.map((x) => x.dtype).join(", ");
+    fail("L0202", `the operator does not take elements of (${types})`, { notes: [error.message] });
   }
 }
 

@@ -206,8 +206,10 @@ export function windowShape(shape: readonly Dim[], axes: readonly WindowAxis[]):
   const result = [...shape];
   for (const { axis, size, stride, dilation } of axes) {
     const extent = shape[axis];
-    if (extent === undefined)
-      throw new InternalError(`window over axis ${axis} of ${shapeText(shape)}`);
+    if (extent === undefined) fail("L0201", `there is no axis ${axis} in ${shapeText(shape)}`);
+    if (!(size >= 1 && stride >= 1 && dilation >= 1)) {
+      fail("L0201", `a window of ${size} in steps of ${stride}, dilated by ${dilation}, is empty`);
+    }
     const span = (size - 1) * dilation + 1;
     const slack = dimSub(extent, span);
     if (dimMax(slack) < 0) {
@@ -281,7 +283,7 @@ export function contractType(
     [b, labels.b],
   ] as const) {
     if (text.length !== operand.shape.length || new Set(text).size !== text.length) {
-      throw new InternalError(`labels "${text}" do not fit ${shapeText(operand.shape)}`);
+      fail("L0201", `a factor of rank ${text.length} cannot be ${shapeText(operand.shape)}`);
     }
     operand.shape.forEach((dim, axis) => {
       const label = text[axis]!;

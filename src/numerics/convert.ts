@@ -3,7 +3,7 @@
  * even, integers keep their low bits, a float goes to an integer toward zero: ONNX's Cast. Strings are not
  * converted here.
  */
-import { InternalError } from "../support/diagnostic.js";
+import { fail, InternalError } from "../support/diagnostic.js";
 import { byteLength, dtypes, isFloat, type DType } from "./dtype.js";
 import {
   bitEncoder,
@@ -20,8 +20,15 @@ import type { TensorData } from "./tensor.js";
 export type NumericData = Exclude<TensorData, string[]>;
 type NumberData = Exclude<NumericData, BigInt64Array | BigUint64Array>;
 
-/** Zeroed data of the array type that holds `dtype`. */
+/** Most bytes of one tensor that is computed on the host. */
+const hostBytesMax = 2 ** 31;
+
+/** Zeroed data of the array type that holds `dtype`. L0402 where the host cannot hold as much. */
 export function allocateData(dtype: DType, length: number): NumericData {
+  const bytes = length * Math.max(1, dtypes[dtype].bits / 8);
+  if (!(bytes <= hostBytesMax)) {
+    fail("L0402", `a tensor of ${length} elements of ${dtype} is too large for the host`);
+  }
   switch (dtype) {
     case "f64":
       return new Float64Array(length);

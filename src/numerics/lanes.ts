@@ -129,11 +129,14 @@ function arithmetic(emit: Emit, wide: boolean): LaneBuilder {
   return l as unknown as LaneBuilder;
 }
 
+/** Lane code was given registers of other types than it is written for. */
+export class LaneTypeError extends InternalError {}
+
 function checkArguments(op: LaneOpName, args: readonly (Lane | undefined)[]): void {
   const wanted: readonly RegisterType[] = laneOps[op].args;
   if (args.length !== wanted.length || args.some((a, i) => a?.type !== wanted[i])) {
     const given = args.map((a) => a?.type ?? "nothing").join(", ");
-    throw new InternalError(`lane operation ${op} takes (${wanted.join(", ")}), not (${given})`);
+    throw new LaneTypeError(`lane operation ${op} takes (${wanted.join(", ")}), not (${given})`);
   }
 }
 

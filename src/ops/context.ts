@@ -14,6 +14,7 @@ import {
   type HostValue,
   type LowerContext,
   type NodeContext,
+  type OperatorRecord,
 } from "./record.js";
 
 export function createLowerContext(
@@ -71,6 +72,22 @@ export function createEvaluateContext(
     runGraph,
     tensorInput: (index) => optionalTensor(index) ?? missingInput(node, index),
   };
+}
+
+/** L0201 where the rank of an input is none that the operator takes; undefined: not known, or left out. */
+export function requireRanks(
+  { ranks = [] }: Pick<OperatorRecord, "ranks">,
+  node: OnnxNode,
+  given: readonly (number | undefined)[],
+): void {
+  for (const [index, rule] of ranks.entries()) {
+    const rank = given[index];
+    if (rule === undefined || rank === undefined) continue;
+    const least = typeof rule === "number" ? undefined : Number.parseInt(rule, 10);
+    const fits = least === undefined ? rank === rule : rank >= least;
+    const wanted = least === undefined ? `rank ${rule}` : `at least rank ${least}`;
+    if (!fits) invalid(node, "L0201", `input ${index} has rank ${rank}, it takes ${wanted}`);
+  }
 }
 
 export function isTensor(value: HostValue): value is Tensor {

@@ -238,7 +238,7 @@ function withBias(c: LowerContext, { query, key, value }: Projected): Projected 
 }
 
 export const contribAttentionOperators: readonly OperatorRecord[] = [
-  operatorOfMany("Attention", contrib, lowerAttention),
-  operatorOfMany("QAttention", contrib, lowerQAttention),
-  operatorOfMany("MultiHeadAttention", contrib, lowerMultiHead),
+  operatorOfMany("Attention", { ...contrib, ranks: [3, 2, 1] }, lowerAttention),
+  operatorOfMany("QAttention", { ...contrib, ranks: [3, 2, 1] }, lowerQAttention),
+  operatorOfMany("MultiHeadAttention", { ...contrib, ranks: ["3+"] }, lowerMultiHead),
 ];

@@ -88,5 +88,9 @@ export const contribNormOperators: readonly OperatorRecord[] = [
   operatorOfMany("SkipSimplifiedLayerNormalization", contrib, (c) =>
     lowerSkip(c, { scale: c.input(2), added: c.inputs[3] }),
   ),
-  operatorOfMany("EmbedLayerNormalization", contrib, lowerEmbed),
+  operatorOfMany(
+    "EmbedLayerNormalization",
+    { ...contrib, ranks: [2, 2, 2, 2, 2, 1, 1, 2, 2] },
+    lowerEmbed,
+  ),
 ];

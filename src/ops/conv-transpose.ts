@@ -12,6 +12,7 @@ import { operator, range } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 import {
   listOf,
+  stepsOf,
   positionLabels,
   slidingWindow,
   type SpatialAxis,
@@ -19,7 +20,9 @@ import {
 } from "./spatial.js";
 
 export const convTransposeOperators: readonly OperatorRecord[] = [
-  operator("ConvTranspose", 1, (c) => addBias(c, convTranspose(c), c.inputs[2])),
+  operator("ConvTranspose", { since: 1, ranks: ["2+", "2+", 1] }, (c) =>
+    addBias(c, convTranspose(c), c.inputs[2]),
+  ),
 ];
 
 /** One spatial axis of a transposed convolution. */
@@ -63,8 +66,8 @@ function transposedAxes(
 ): readonly TransposedAxis[] {
   const rank = extents.length;
   const sizes = staticShape(kernel, "it is the extent of a kernel");
-  const strides = listOf(c, "strides", rank, 1);
-  const dilations = listOf(c, "dilations", rank, 1);
+  const strides = stepsOf(c, "strides", rank);
+  const dilations = stepsOf(c, "dilations", rank);
   const pads = listOf(c, "pads", 2 * rank, 0);
   const more = listOf(c, "output_padding", rank, 0);
   const asked = c.ints("output_shape")?.slice(-rank);

@@ -20,8 +20,10 @@ import {
 } from "./spatial.js";
 
 export const convolutionOperators: readonly OperatorRecord[] = [
-  operator("Conv", 1, (c) => addBias(c, convolve(c, c.input(0), c.input(1)), c.inputs[2])),
-  operator("FusedConv", { domain: "com.microsoft", since: 1 }, (c) => {
+  operator("Conv", { since: 1, ranks: ["2+", "2+", 1] }, (c) =>
+    addBias(c, convolve(c, c.input(0), c.input(1)), c.inputs[2]),
+  ),
+  operator("FusedConv", { domain: "com.microsoft", since: 1, ranks: ["2+", "2+", 1] }, (c) => {
     const biased = addBias(c, convolve(c, c.input(0), c.input(1)), c.inputs[2]);
     const sum =
       c.inputs[3] === undefined

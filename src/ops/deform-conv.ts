@@ -14,7 +14,7 @@ import { rowsOf, sampleRows, type SampleTap } from "./sampling.js";
 import { type SpatialAxis, spatialAxes } from "./spatial.js";
 
 export const deformConvOperators: readonly OperatorRecord[] = [
-  operator("DeformConv", 19, deformConv),
+  operator("DeformConv", { since: 19, ranks: [4, 4, 4, 1, 4] }, deformConv),
 ];
 
 function deformConv(c: LowerContext): Value {

@@ -8,7 +8,13 @@ import type { Graph, HostOperation } from "../ir/graph.js";
 import type { OnnxNode } from "../ir/onnx-node.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { DiagnosticError, fail, InternalError } from "../support/diagnostic.js";
-import { atNode, createEvaluateContext, createLowerContext, isTensor } from "./context.js";
+import {
+  atNode,
+  createEvaluateContext,
+  createLowerContext,
+  isTensor,
+  requireRanks,
+} from "./context.js";
 import { Decline, type HostValue, type OperatorRecord } from "./record.js";
 import { findOperator } from "./table.js";
 
@@ -56,7 +62,11 @@ export function evaluateHostOperation(
   return node.outputNames.flatMap((name, index) => {
     if (name === "") return [];
     const result = results[index];
-    if (result === undefined) throw new InternalError(`${node.operator} gave no output ${index}`);
+    if (result === undefined) {
+      fail("L0105", `the operator has no output ${index} in this form`, {
+        place: { node: node.name, operator: node.operator, tensor: name },
+      });
+    }
     return [result];
   });
 }
@@ -66,6 +76,8 @@ function evaluateRecord(
   node: OnnxNode,
   inputs: readonly (HostValue | undefined)[],
 ): readonly (HostValue | undefined)[] {
+  const ranks = inputs.map((value) => (value && isTensor(value) ? value.shape.length : undefined));
+  requireRanks(record, node, ranks);
   let reason = "its inputs are no tensors";
   const tensors = inputs.every((value) => value === undefined || isTensor(value));
   if (record.lower !== undefined && tensors) {

@@ -213,5 +213,9 @@ function sinkOf(c: LowerContext, heads: HeadCounts): Value | undefined {
 }
 
 export const groupQueryOperators: readonly OperatorRecord[] = [
-  operatorOfMany("GroupQueryAttention", { domain: "com.microsoft", since: 1 }, lowerGroupQuery),
+  operatorOfMany(
+    "GroupQueryAttention",
+    { domain: "com.microsoft", since: 1, ranks: [3, 3, 3, 4, 4] },
+    lowerGroupQuery,
+  ),
 ];

@@ -16,6 +16,7 @@ export interface Versions {
   readonly since: number;
   readonly until?: number;
   readonly note?: string;
+  readonly ranks?: NonNullable<OperatorRecord["ranks"]>;
 }
 
 /** A record with one result, from its opset versions (a number: since) and its lowering. */

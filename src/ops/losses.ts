@@ -4,11 +4,11 @@ import { computeType, operator, operatorOfMany, range } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
 export const lossOperators: readonly OperatorRecord[] = [
-  operator("NegativeLogLikelihoodLoss", 12, (c) => {
+  operator("NegativeLogLikelihoodLoss", { since: 12, ranks: ["2+", "1+", 1] }, (c) => {
     const x = c.input(0);
     return c.b.cast(likelihoodLoss(c, c.b.cast(x, computeType(x.dtype))), x.dtype);
   }),
-  operatorOfMany("SoftmaxCrossEntropyLoss", 12, (c) => {
+  operatorOfMany("SoftmaxCrossEntropyLoss", { since: 12, ranks: ["2+", "1+", 1] }, (c) => {
     const { dtype } = c.input(0);
     const logs = logSoftmax(c, c.input(0));
     return [

@@ -6,14 +6,14 @@ import type { Value } from "../ir/graph.js";
 import { operator, range } from "./helpers.js";
 import { hostOperator, numbersOf, tensorOf } from "./host.js";
 import type { EvaluateContext, LowerContext, OperatorRecord } from "./record.js";
-import { listOf } from "./spatial.js";
+import { listOf, stepsOf } from "./spatial.js";
 
 export const matrixOperators: readonly OperatorRecord[] = [
   hostOperator("Det", { since: 11 }, determinant, (c) => {
     const { dtype, shape } = c.input(0);
     return [{ dtype, shape: shape.slice(0, -2) }];
   }),
-  operator("Col2Im", 18, columnsToImage),
+  operator("Col2Im", { since: 18, ranks: [3, 1, 1] }, columnsToImage),
 ];
 
 /** By elimination with row exchanges. */
@@ -64,8 +64,8 @@ function columnsToImage(c: LowerContext): Value {
   const image = c.knownInts(1, "the size of the image") ?? [];
   const block = c.knownInts(2, "the size of a block") ?? [];
   const rank = image.length;
-  const dilations = listOf(c, "dilations", rank, 1);
-  const strides = listOf(c, "strides", rank, 1);
+  const dilations = stepsOf(c, "dilations", rank);
+  const strides = stepsOf(c, "strides", rank);
   const pads = listOf(c, "pads", 2 * rank, 0);
   const padded = image.map((extent, i) => extent + pads[i]! + pads[rank + i]!);
   const positions = image.map((_, i) => {

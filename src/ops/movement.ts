@@ -47,9 +47,9 @@ export const movementOperators: readonly OperatorRecord[] = [
     return c.b.broadcast(c.input(0), broadcastShapes([c.input(0).shape, shape]));
   }),
   operator("Tile", 6, tile),
-  operator("Trilu", 14, trilu),
-  operator("DepthToSpace", 1, depthToSpace),
-  operator("SpaceToDepth", 1, spaceToDepth),
+  operator("Trilu", { since: 14, ranks: ["2+"] }, trilu),
+  operator("DepthToSpace", { since: 1, ranks: [4] }, depthToSpace),
+  operator("SpaceToDepth", { since: 1, ranks: [4] }, spaceToDepth),
 ];
 
 /** 0 copies a dim, -1 stands for what is left. */

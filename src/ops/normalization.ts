@@ -203,19 +203,22 @@ function lowerBatchNorm(c: LowerContext): readonly (Value | undefined)[] {
   return [batchNormalization(c, batchNormForm(c))];
 }
 
+/** x [n, channels, ..] or, as some write it, [channels]; scale, bias, mean and variance by channel. */
+const batchRanks = ["1+", 1, 1, 1, 1] as const;
+
 export const normalizationOperators: readonly OperatorRecord[] = [
-  operatorOfMany("BatchNormalization", { since: 1, until: 6 }, (c) =>
+  operatorOfMany("BatchNormalization", { since: 1, until: 6, ranks: batchRanks }, (c) =>
     c.int("is_test", 0) === 0 && c.outputCount > 1 ? lowerTrainingBatchNorm(c) : lowerBatchNorm(c),
   ),
-  operatorOfMany("BatchNormalization", { since: 7, until: 13 }, lowerBatchNorm),
-  operatorOfMany("BatchNormalization", 14, (c) =>
+  operatorOfMany("BatchNormalization", { since: 7, until: 13, ranks: batchRanks }, lowerBatchNorm),
+  operatorOfMany("BatchNormalization", { since: 14, ranks: batchRanks }, (c) =>
     c.int("training_mode", 0) === 0 ? lowerBatchNorm(c) : lowerTrainingBatchNorm(c),
   ),
-  operator("InstanceNormalization", 1, lowerInstanceNorm),
+  operator("InstanceNormalization", { since: 1, ranks: ["2+", 1, 1] }, lowerInstanceNorm),
   operatorOfMany("LayerNormalization", 17, lowerLayerNorm),
   operator("RMSNormalization", 23, (c) => rmsNormalization(c.b, lastAxesForm(c)).y),
-  operator("GroupNormalization", 18, lowerGroupNorm),
+  operator("GroupNormalization", { since: 18, ranks: ["2+", 1, 1] }, lowerGroupNorm),
   operator("LpNormalization", 1, lowerLpNorm),
   operator("MeanVarianceNormalization", 9, lowerMeanVariance),
-  operator("LRN", 1, lowerLrn),
+  operator("LRN", { since: 1, ranks: ["2+"] }, lowerLrn),
 ];

@@ -12,24 +12,24 @@ import type { LowerContext, OperatorRecord } from "./record.js";
 import { slidingWindow, span, type SpatialAxis, spatialAxes } from "./spatial.js";
 
 export const poolingOperators: readonly OperatorRecord[] = [
-  operatorOfMany("MaxPool", 1, maxPool),
-  operator("AveragePool", 1, averagePool),
-  operator("LpPool", 1, (c) => {
+  operatorOfMany("MaxPool", { since: 1, ranks: ["2+"] }, maxPool),
+  operator("AveragePool", { since: 1, ranks: ["2+"] }, averagePool),
+  operator("LpPool", { since: 1, ranks: ["2+"] }, (c) => {
     const axes = pooledAxes(c);
     return lpNorm(c, c.int("p", 2), (powers) => windowSum(c, powers, axes));
   }),
-  operator("GlobalAveragePool", 1, (c) => {
+  operator("GlobalAveragePool", { since: 1, ranks: ["2+"] }, (c) => {
     return c.b.cast(mean(c.b, c.input(0), spatialOf(c.input(0))), c.input(0).dtype);
   }),
-  operator("GlobalMaxPool", 1, (c) => {
+  operator("GlobalMaxPool", { since: 1, ranks: ["2+"] }, (c) => {
     return c.b.reduce(c.input(0), "max", spatialOf(c.input(0)), { keepDims: true });
   }),
-  operator("GlobalLpPool", 1, (c) => {
+  operator("GlobalLpPool", { since: 1, ranks: ["2+"] }, (c) => {
     const sum = (powers: Value): Value =>
       c.b.reduce(powers, "sum", spatialOf(c.input(0)), { keepDims: true });
     return lpNorm(c, c.int("p", 2), sum);
   }),
-  operator("MaxUnpool", 9, maxUnpool),
+  operator("MaxUnpool", { since: 9, ranks: ["2+", "2+", 1] }, maxUnpool),
 ];
 
 function spatialOf(x: Value): readonly number[] {

@@ -87,8 +87,12 @@ function lowerQLinearConv(c: LowerContext): Value {
 }
 
 export const quantizedConvOperators: readonly OperatorRecord[] = [
-  operator("ConvInteger", 10, (c) =>
+  operator("ConvInteger", { since: 10, ranks: ["2+", "2+"] }, (c) =>
     convolveCodes(c, c.input(0), c.inputs[2], c.input(1), c.inputs[3]),
   ),
-  operator("QLinearConv", 10, lowerQLinearConv),
+  operator(
+    "QLinearConv",
+    { since: 10, ranks: ["2+", undefined, undefined, "2+"] },
+    lowerQLinearConv,
+  ),
 ];

@@ -25,6 +25,8 @@ export interface OperatorRecord {
   readonly note?: string;
   /** ONNX leaves the generator of random numbers to the runtime: two correct ones give different values. */
   readonly isRandom?: true;
+  /** Ranks of the inputs, by position, where the operator does not take any. */
+  readonly ranks?: readonly (RankRule | undefined)[];
   /** Output values, one per output of the node (undefined for outputs that are not asked for). */
   readonly lower?: (context: LowerContext) => readonly (Value | undefined)[];
   /** Reference evaluation on tensors, for what `lower` declines or where there is none. */
@@ -32,6 +34,9 @@ export interface OperatorRecord {
   /** Types of the outputs of a node that only `evaluate` runs; absent: known when it has run. */
   readonly infer?: (context: LowerContext) => readonly (HostType | undefined)[];
 }
+
+/** That rank, or ("3+") at least that. */
+export type RankRule = number | `${number}+`;
 
 /** What flows between host operations: tensors, and ONNX's sequences, optionals and maps. */
 export type HostValue =

@@ -33,6 +33,7 @@ function recurrentOperator(name: string, cell: Cell): OperatorRecord {
     domain: "",
     since: 1,
     note,
+    ranks: [3, 3, 3, 2, 1, 3, 3, 2],
     lower: (c) => lowerRecurrent(c, cell),
     infer: (c) => {
       const { time, batch, hidden, directions, batchFirst } = sizesOf(c);

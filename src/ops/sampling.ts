@@ -11,8 +11,8 @@ import { computeType, operator, range } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
 export const samplingOperators: readonly OperatorRecord[] = [
-  operator("GridSample", 16, gridSample),
-  operator("AffineGrid", 20, affineGrid),
+  operator("GridSample", { since: 16, ranks: ["3+", "3+"] }, gridSample),
+  operator("AffineGrid", { since: 20, ranks: [3, 1] }, affineGrid),
 ];
 
 type Padding = "zeros" | "border" | "reflection";

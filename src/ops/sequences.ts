@@ -100,7 +100,7 @@ function splitToSequence(c: EvaluateContext): readonly HostValue[] {
   const axis = hostAxis(c, c.int("axis", 0), x.shape.length);
   const extent = x.shape[axis]!;
   const split = c.optionalTensor(1);
-  const sizes = split === undefined ? evenSizes(extent, 1) : splitSizes(split, extent);
+  const sizes = split === undefined ? evenSizes(extent, 1) : splitSizes(c, split, extent);
   if (sizes.reduce((sum, size) => sum + size, 0) !== extent) {
     c.invalid("L0201", `parts [${sizes.join(", ")}] do not add up to ${extent}`);
   }
@@ -115,9 +115,11 @@ function splitToSequence(c: EvaluateContext): readonly HostValue[] {
   return [{ kind: "sequence", elementType: x.dtype, items }];
 }
 
-function splitSizes(split: Tensor, extent: number): readonly number[] {
+function splitSizes(c: EvaluateContext, split: Tensor, extent: number): readonly number[] {
   const sizes = Array.from(numbersOf(split));
-  return split.shape.length === 0 ? evenSizes(extent, sizes[0]!) : sizes;
+  const [size] = sizes;
+  if (split.shape.length > 0) return sizes;
+  return size! >= 1 ? evenSizes(extent, size!) : c.invalid("L0201", `parts of ${size} elements`);
 }
 
 function evenSizes(extent: number, size: number): readonly number[] {

@@ -11,7 +11,7 @@ import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 
 export const signalOperators: readonly OperatorRecord[] = [
   operator("DFT", 17, dft),
-  operator("STFT", 17, stft),
+  operator("STFT", { since: 17, ranks: ["2+", 0, 1] }, stft),
   windowOperator("HannWindow", [0.5, 0.5]),
   windowOperator("HammingWindow", [25 / 46, 21 / 46]),
   windowOperator("BlackmanWindow", [0.42, 0.5, 0.08]),

@@ -34,8 +34,8 @@ export function spatialAxes(
   if (sizes.length !== rank) {
     c.invalid("L0201", `a window over ${sizes.length} axes for ${rank} spatial axes`);
   }
-  const strides = listOf(c, "strides", rank, 1);
-  const dilations = listOf(c, "dilations", rank, 1);
+  const strides = stepsOf(c, "strides", rank);
+  const dilations = stepsOf(c, "dilations", rank);
   const pads = listOf(c, "pads", 2 * rank, 0);
   const ceil = c.int("ceil_mode", 0) !== 0;
   return sizes.map((size, i) => {
@@ -59,6 +59,17 @@ export function listOf(
     c.invalid("L0108", `${name} has ${list.length} elements where ${length} are needed`);
   }
   return list;
+}
+
+/** Strides or dilations, 1 where there are none. */
+export function stepsOf(
+  c: LowerContext,
+  name: "strides" | "dilations",
+  rank: number,
+): readonly number[] {
+  const steps = listOf(c, name, rank, 1);
+  for (const step of steps) if (!(step >= 1)) c.invalid("L0108", `${name} of ${step}`);
+  return steps;
 }
 
 type Stepped = Pick<SpatialAxis, "size" | "stride" | "dilation">;

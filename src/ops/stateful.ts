@@ -151,6 +151,6 @@ function stepCount(c: LowerContext, length: Dim): number {
 }
 
 export const statefulOperators: readonly OperatorRecord[] = [
-  operatorOfMany("CausalConvWithState", 27, lowerCausalConv),
-  operatorOfMany("LinearAttention", 27, lowerLinearAttention),
+  operatorOfMany("CausalConvWithState", { since: 27, ranks: [3, 3, 1, 3] }, lowerCausalConv),
+  operatorOfMany("LinearAttention", { since: 27, ranks: [3, 3, 3, 4, 3, 3] }, lowerLinearAttention),
 ];

@@ -162,6 +162,6 @@ function lowerGatherBlockQuantized(c: LowerContext): Value {
 }
 
 export const weightOnlyOperators: readonly OperatorRecord[] = [
-  operator("MatMulNBits", contrib, lowerMatMulNBits),
+  operator("MatMulNBits", { ...contrib, ranks: ["1+"] }, lowerMatMulNBits),
   operator("GatherBlockQuantized", contrib, lowerGatherBlockQuantized),
 ];

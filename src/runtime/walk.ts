@@ -144,7 +144,9 @@ function asTensor(value: HostValue, name: string): Tensor {
 
 function readPort(run: Run, port: Port): HostValue {
   if (port.location.where === "host") {
-    return conformed(hostValue(run, port.location), port.dtype, port.name);
+    const value = hostValue(run, port.location);
+    // What the model declares of a value that only the host knows may be wrong.
+    return port.unknownShape ? value : conformed(value, port.dtype, port.name);
   }
   const place = placed(run, port.location);
   const read = (): Tensor => readTensor(run.region, place, port.dtype);

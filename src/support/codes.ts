@@ -81,7 +81,8 @@ export const diagnosticCodes = {
   },
   L0402: {
     title: "too large to simulate",
-    explain: "The simulated device's memory exceeds what this process can address.",
+    explain:
+      "The simulated device's memory, or a tensor that the host computes, exceeds what this process can address.",
   },
   L0501: {
     title: "program rejected",

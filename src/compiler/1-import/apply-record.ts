@@ -5,7 +5,7 @@
 import type { Value } from "../../ir/graph.js";
 import type { OnnxNode } from "../../ir/onnx-node.js";
 import type { Tensor } from "../../numerics/tensor.js";
-import { createLowerContext, isHostOnly, isTensor } from "../../ops/context.js";
+import { createLowerContext, isHostOnly, isTensor, requireRanks } from "../../ops/context.js";
 import { evaluateOnnxNode } from "../../ops/evaluate-node.js";
 import { Decline, type HostType, type OperatorRecord } from "../../ops/record.js";
 import { type Frame, freeName } from "./frame.js";
@@ -24,6 +24,11 @@ export function applyRecord(
   given: NodeInputs,
 ): readonly (Value | undefined)[] {
   const { inputs, captured } = given;
+  requireRanks(
+    record,
+    node,
+    inputs.map((x) => (x === undefined || x.unknownShape ? undefined : x.shape.length)),
+  );
   let reason = inputs.map(hostReason).find((r) => r !== undefined);
   if (reason === undefined && record.lower === undefined) reason = "it has no lowering";
   if (reason === undefined) {

@@ -58,8 +58,11 @@ export function functionBody(definition: FunctionProto): Body {
   );
 }
 
-/** L0105 unless every captured name is defined outside: call it for bodies that have no outside. */
+/** L0105 unless a body can stand alone: it captures nothing, and its outputs can be told apart. */
 export function requireClosed(body: Body): void {
+  const { outputNames } = body;
+  const repeated = outputNames.find((name, i) => outputNames.indexOf(name) !== i);
+  if (repeated !== undefined) fail("L0105", `two outputs are named "${repeated}"`);
   for (const name of body.captures) {
     const user = body.nodes.find((node) => node.uses.includes(name));
     const place = user === undefined ? {} : { place: placeOf(user) };

@@ -1,0 +1,89 @@
+/**
+ * Runs a range of cases in child processes and watches them: a child that hangs, grows or dies is a finding of the
+ * case it was at, and the next child goes on behind it.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Report, ShortVerdict } from "./worker.js";
+
+export interface Range {
+  readonly seed: number;
+  readonly first: number;
+  readonly end: number;
+}
+
+export interface CaseResult {
+  readonly number: number;
+  readonly from: string;
+  readonly verdict: ShortVerdict;
+  readonly seconds: number;
+}
+
+/** Wall clock; a case takes some 50 ms on an idle machine. */
+const secondsMax = 30;
+const residentBytesMax = 3e9;
+const heapMegabytes = 1500;
+/** A child is replaced after this many cases, so that what piles up in one is no finding. */
+const batchCases = 500;
+
+export async function* runCases({ seed, first, end }: Range): AsyncGenerator<CaseResult> {
+  let next = first;
+  while (next < end) {
+    const last = Math.min(end, next + batchCases);
+    for await (const result of runChild(seed, next, last)) {
+      next = result.number + 1;
+      yield result;
+    }
+  }
+}
+
+async function* runChild(seed: number, first: number, end: number): AsyncGenerator<CaseResult> {
+  const worker = fileURLToPath(new URL("./worker.ts", import.meta.url));
+  const options = [`--max-old-space-size=${heapMegabytes}`, "--import", "tsx", worker];
+  const child = spawn(process.execPath, [...options, ...[seed, first, end].map(String)], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let complaint = "";
+  child.stderr.on("data", (data: Buffer) => (complaint = (complaint + data).slice(-2000)));
+  let began = performance.now();
+  let killed: string | undefined;
+  const watch = setInterval(() => {
+    const seconds = (performance.now() - began) / 1000;
+    if (seconds > secondsMax) killed ??= `hangs: killed after ${secondsMax} s`;
+    const bytes = residentBytes(child);
+    if (bytes > residentBytesMax) killed ??= `memory: ${(bytes / 1e9).toFixed(1)} GB resident`;
+    if (killed !== undefined) child.kill("SIGKILL");
+  }, 200);
+  let number = first;
+  let from = "";
+  const elapsed = (): number => (performance.now() - began) / 1000;
+  try {
+    for await (const line of createInterface({ input: child.stdout })) {
+      const report = JSON.parse(line) as Report;
+      if (report.at === "end") {
+        yield { number, from, verdict: report.verdict, seconds: elapsed() };
+        number++;
+      } else {
+        from = report.from;
+        began = performance.now();
+      }
+    }
+  } finally {
+    clearInterval(watch);
+    child.kill("SIGKILL");
+  }
+  if (number === end) return;
+  const what = killed ?? `dies: ${complaint.trim().split("\n").slice(0, 6).join(" | ")}`;
+  yield { number, from, verdict: { kind: "finding", what }, seconds: elapsed() };
+}
+
+/** 0 where the system does not say. */
+function residentBytes({ pid }: ChildProcess): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * 4096;
+  } catch {
+    return 0;
+  }
+}
