@@ -14,6 +14,7 @@ import {
   engineOption,
   machineOption,
   precisionOption,
+  threadsOption,
 } from "./options.js";
 import { reportOf } from "../analysis/report.js";
 import { createProgress, printJson, printTable } from "./output.js";
@@ -32,6 +33,7 @@ export function benchCommand() {
     )
     .option("-n, --runs <count>", "runs, of which the fastest counts", "10")
     .addOption(engineOption)
+    .addOption(threadsOption)
     .action(async (path, options) => {
       const runs = Number(options.runs);
       if (!Number.isInteger(runs) || runs < 1) fail("L0901", "--runs takes a number from 1 on");
@@ -44,7 +46,7 @@ export function benchCommand() {
         machine,
         precision: options.precision,
         dims: options.dim,
-        device: createSimulatedDevice(engineNamed(options.engine)),
+        device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
         file: path,
         externalData: file.externalData,
       });
@@ -56,7 +58,10 @@ export function benchCommand() {
         times.push(await elapsed(() => runner.run(inputs)));
       }
       progress.show("ONNX Runtime");
-      const reference = await runOnnxRuntime(path, file.model, inputs, { runs, threads: 1 });
+      const reference = await runOnnxRuntime(path, file.model, inputs, {
+        runs,
+        threads: options.threads,
+      });
       progress.clear();
       const simulateMs = Math.min(...times);
       const { executable } = runner.prepare(inputs);
@@ -82,7 +87,12 @@ export function benchCommand() {
             [`fastest of ${runs} runs, simulated`, round(simulateMs)],
             ...(reference === undefined
               ? []
-              : [["ONNX Runtime, CPU, one thread", round(reference.milliseconds)] as const]),
+              : [
+                  [
+                    `ONNX Runtime, CPU, threads: ${options.threads}`,
+                    round(reference.milliseconds),
+                  ] as const,
+                ]),
           ],
         );
       }

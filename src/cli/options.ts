@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { DimRange } from "../compiler/1-import/symbols.js";
 import type { Precision } from "../compiler/pipeline.js";
+import { threadsMax } from "../runtime/session.js";
 import { sharedJit } from "../runtime/node/services.js";
 import type { Engine } from "../sim/engine.js";
 import { createReferenceEngine } from "../sim/reference/reference.js";
@@ -34,6 +35,19 @@ export const precisionOption = new Option(
 export const engineOption = new Option("--engine <name>", "simulator: fast, or slow and plain")
   .choices(["jit", "reference"] as const)
   .default("jit" as const);
+
+export const threadsOption = new Option(
+  "-t, --threads <count>",
+  "threads of the fast simulator; the results are the same for any number",
+)
+  .argParser(threadCount)
+  .default(1);
+
+function threadCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= threadsMax) return count;
+  throw new InvalidArgumentError(`It has to be a whole number from 1 to ${threadsMax}.`);
+}
 
 export const dimOption = new Option(
   "-d, --dim <name=value>",
@@ -89,6 +103,6 @@ function readJson(path: string): unknown {
   }
 }
 
-export function engineNamed(name: "jit" | "reference"): Engine {
-  return name === "jit" ? sharedJit() : createReferenceEngine();
+export function engineNamed(name: "jit" | "reference", threads = 1): Engine {
+  return name === "jit" ? sharedJit(threads) : createReferenceEngine();
 }

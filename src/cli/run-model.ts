@@ -31,6 +31,7 @@ export interface RunSettings {
   readonly machine: string;
   readonly precision: Precision;
   readonly engine: "jit" | "reference";
+  readonly threads: number;
   readonly compare: boolean;
   readonly cache: boolean;
   readonly json: boolean;
@@ -44,7 +45,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
     machine,
     precision: settings.precision,
     dims: model.dims,
-    device: createSimulatedDevice(engineNamed(settings.engine)),
+    device: createSimulatedDevice(engineNamed(settings.engine, settings.threads)),
     file: model.path,
     externalData: model.externalData,
     ...(settings.cache ? { store: keptPrograms(model.bytes) } : {}),

@@ -8,6 +8,7 @@ import {
   engineOption,
   machineOption,
   precisionOption,
+  threadsOption,
 } from "./options.js";
 import { prepareExample } from "./example.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
@@ -25,6 +26,7 @@ export function runCommand() {
       new Map<string, string>(),
     )
     .addOption(engineOption)
+    .addOption(threadsOption)
     .option("--no-cache", "compile even if the program has been kept from an earlier run")
     .option("--compare", "compare with ONNX Runtime on the CPU")
     .action(async (path, options) => {

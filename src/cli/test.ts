@@ -32,6 +32,7 @@ import {
   engineOption,
   machineOption,
   precisionOption,
+  threadsOption,
 } from "./options.js";
 import { createProgress, numberText, print, printJson, printTable } from "./output.js";
 
@@ -53,6 +54,7 @@ export function testCommand() {
     .addOption(machineOption)
     .addOption(precisionOption)
     .addOption(engineOption)
+    .addOption(threadsOption)
     .addOption(
       new Option(
         "--tolerance <rule>",
@@ -65,7 +67,7 @@ export function testCommand() {
       const setup: Setup = {
         machine: deviceNamed(options.machine),
         precision: options.precision,
-        device: createSimulatedDevice(engineNamed(options.engine)),
+        device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
       };
       const progress = createProgress();
       const records: TestRecord[] = [];
@@ -132,6 +134,7 @@ async function runCase(setup: CaseSetup, test: TestCase, name: string): Promise<
       records.push({ name: label, ...verdictOf(error), seconds: seconds() });
     }
   }
+  await prepared?.runner.release();
   return records;
 }
 

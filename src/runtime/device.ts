@@ -5,12 +5,7 @@
 import type { Program } from "../isa/program.js";
 import { requireSafe } from "../isa/verify.js";
 import type { LaunchResult } from "../sim/engine.js";
-import {
-  createDeviceMemory,
-  deviceBytes,
-  type Engine,
-  type PreparedProgram,
-} from "../sim/engine.js";
+import { deviceBytes, type Engine, type PreparedProgram } from "../sim/engine.js";
 
 export interface Device {
   readonly name: string;
@@ -27,6 +22,8 @@ export interface DeviceRegion {
   read(offsetBytes: number, lengthBytes: number): Uint8Array;
   /** Throws L0501 for a program that is not safe to run. */
   load(program: Program): LoadedProgram;
+  /** No program of the region is launched any more; what its memory holds can still be read. */
+  release(): void;
 }
 
 export interface LoadedProgram {
@@ -38,7 +35,7 @@ export function createSimulatedDevice(engine: Engine): Device {
   return {
     name: `simulator (${engine.name})`,
     allocate: (sizeBytes) => {
-      const memory = createDeviceMemory(Math.max(sizeBytes, 1));
+      const memory = engine.allocate(Math.max(sizeBytes, 1));
       return {
         sizeBytes,
         write: (offset, bytes) => deviceBytes(memory).set(bytes, offset),
@@ -55,6 +52,7 @@ export function createSimulatedDevice(engine: Engine): Device {
               }),
           };
         },
+        release: memory.release,
       };
     },
     wait: () => Promise.resolve(),

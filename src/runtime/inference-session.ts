@@ -1,6 +1,11 @@
 /** `InferenceSession.create`: ONNX Runtime's entry, for a path, a URL or bytes. */
 import { decodeModel } from "../onnx/model.js";
-import { createSession, type InferenceSession as Session, type SessionOptions } from "./session.js";
+import {
+  createSession,
+  type InferenceSession as Session,
+  type SessionOptions,
+  threadsOf,
+} from "./session.js";
 import { servicesHere } from "./services.js";
 
 export type InferenceSession = Session;
@@ -8,7 +13,7 @@ export type InferenceSession = Session;
 export const InferenceSession = {
   /**
    * A session for a model. `source`: a path (Node), a URL (browser), or the bytes of an `.onnx` file. Nothing
-   * is compiled before the first run, whose shapes say what for. Throws L0101, L0102, L0701, L0702.
+   * is compiled before the first run, whose shapes say what for. Throws L0101, L0102, L0608, L0701, L0702.
    */
   async create(
     source: string | Uint8Array | ArrayBufferLike,
@@ -23,7 +28,7 @@ export const InferenceSession = {
     const { cacheDir } = options;
     const store = cacheDir === false ? undefined : services.store(bytes, cacheDir);
     return createSession(
-      { ...rest, jit: services.jit(), ...(store === undefined ? {} : { store }) },
+      { ...rest, jit: services.jit(threadsOf(options)), ...(store === undefined ? {} : { store }) },
       options,
     );
   },

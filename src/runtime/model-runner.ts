@@ -52,8 +52,8 @@ export interface ModelRunner {
   run(inputs: ReadonlyMap<string, HostValue>): Promise<RunOutcome>;
   /** Compiles for these inputs, or finds what has been compiled for them. */
   prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable;
-  /** Gives the executables and their device memory back. */
-  release(): void;
+  /** Gives the executables and their device memory back when the runs have ended. */
+  release(): Promise<void>;
 }
 
 export interface RunOutcome {
@@ -155,12 +155,15 @@ class Runner implements ModelRunner {
       noteBound(entry.executable, this.#boundValues);
     }
     const others = this.#entries.filter((other) => other !== entry);
-    this.#entries = [entry, ...others].slice(0, entriesMax);
+    for (const oldest of others.splice(entriesMax - 1)) void oldest.release();
+    this.#entries = [entry, ...others];
     return entry;
   }
 
-  release(): void {
+  async release(): Promise<void> {
+    const entries = this.#entries;
     this.#entries = [];
+    await Promise.all(entries.map((entry) => entry.release()));
   }
 
   #create(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable {

@@ -9,8 +9,8 @@ import type { ProgramStore } from "./program-store.js";
 export interface RuntimeServices {
   /** L0101 where there is nothing to read, L0102 where it is no model. */
   readModel(path: string): Promise<ReadModel>;
-  /** The fast engine, one for all sessions. */
-  jit(): Engine;
+  /** The fast engine, one for all sessions of so many threads. Where there are no threads, it runs on one. */
+  jit(threads: number): Engine;
   /** Where programs of the model are kept; undefined: nowhere. */
   store(modelBytes: Uint8Array, folder: string | undefined): ProgramStore | undefined;
 }

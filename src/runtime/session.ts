@@ -9,7 +9,7 @@ import type { ExternalData } from "../onnx/external.js";
 import type { Model } from "../onnx/model.js";
 import type { Engine } from "../sim/engine.js";
 import { createReferenceEngine } from "../sim/reference/reference.js";
-import { DiagnosticError } from "../support/diagnostic.js";
+import { DiagnosticError, fail } from "../support/diagnostic.js";
 import type { DeviceMachine } from "../target/machine.js";
 import { findDevice } from "../target/machines.js";
 import { validateMachine } from "../target/validate.js";
@@ -41,6 +41,10 @@ export interface SessionOptions {
   readonly freeDimensionOverrides?: Readonly<Record<string, number>>;
   /** jit (default) or the slow reference; both give the same bits. */
   readonly engine?: "jit" | "reference";
+  /** Node only: threads that the JIT simulator may use; the bits are the same for any number. Default: 1. Throws L0608. */
+  readonly threads?: number;
+  /** ONNX Runtime's name for `threads`; 0 leaves the choice to us. */
+  readonly intraOpNumThreads?: number;
   /**
    * Node only: folder where compiled programs are kept between sessions; false: none are. Default: the variable
    * LIGHTLOOM_CACHE, else the user's cache folder.
@@ -54,9 +58,12 @@ export interface SessionSource {
   readonly file?: string;
   readonly externalData?: ExternalData;
   readonly store?: ProgramStore;
-  /** The JIT of the host, shared by its sessions. */
+  /** The JIT of the host for the session's number of threads, shared by its sessions. */
   readonly jit: Engine;
 }
+
+/** More than the members of any machine is of no use. */
+export const threadsMax = 64;
 
 type Feeds = Readonly<Record<string, TensorLike>>;
 type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
@@ -104,6 +111,14 @@ export function resolveMachine(machine: string | DeviceMachine): DeviceMachine {
   const problems = validateMachine(machine);
   if (problems.length > 0) throw new DiagnosticError(problems);
   return machine;
+}
+
+export function threadsOf({ threads, intraOpNumThreads = 0 }: SessionOptions): number {
+  const wanted = threads ?? (intraOpNumThreads === 0 ? 1 : intraOpNumThreads);
+  if (Number.isInteger(wanted) && wanted >= 1 && wanted <= threadsMax) return wanted;
+  return fail("L0608", `a session cannot have ${wanted} threads`, {
+    hint: `a whole number from 1 to ${threadsMax} is possible`,
+  });
 }
 
 function dimSettings({ dims = {}, freeDimensionOverrides = {} }: SessionOptions): DimSettings {
@@ -157,8 +172,9 @@ class Session implements InferenceSession {
   }
 
   async release(): Promise<void> {
-    (this.#runner ?? failReleased()).release();
+    const runner = this.#runner ?? failReleased();
     this.#runner = undefined;
+    await runner.release();
   }
 
   /** Names wanted and where they go. Tensors or nulls by an output's name are fetches, other objects options. */

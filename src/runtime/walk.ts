@@ -33,6 +33,8 @@ export interface LoadedExecutable {
   readonly executable: Executable;
   /** Runs share the executable's memory: one begins when those before it have ended. */
   run(inputs: ReadonlyMap<string, HostValue>): Promise<HostValues>;
+  /** Gives the device memory back when the runs have ended. What they left on the device can still be read. */
+  release(): Promise<void>;
 }
 
 type HostValues = ReadonlyMap<string, HostValue>;
@@ -55,7 +57,7 @@ export function loadExecutable(executable: Executable, device: Device): LoadedEx
     last = result.catch(() => {});
     return result;
   };
-  return { executable, run };
+  return { executable, run, release: () => last.then(region.release) };
 }
 
 /** One state per buffer that is an input's and an output's. */

@@ -8,6 +8,8 @@ import { fail } from "../support/diagnostic.js";
 
 export interface Engine {
   readonly name: "reference" | "jit";
+  /** Memory that the engine's programs can be launched on. Throws L0402 where there is not enough. */
+  allocate(sizeBytes: number): DeviceMemory;
   prepare(program: Program): PreparedProgram;
 }
 
@@ -50,6 +52,8 @@ export interface DeviceMemory {
   readonly buffer: ArrayBufferLike;
   readonly baseBytes: number;
   readonly sizeBytes: number;
+  /** Nothing is launched on it any more; what it holds can still be read. */
+  release(): void;
 }
 
 const pageBytes = 65_536;
@@ -60,7 +64,16 @@ const baseBytes = pageBytes;
 /** Kept for the engines' own copies of L1 and accumulators. */
 const scratchBytesMin = 512 * 1024 * 1024;
 
-export function createDeviceMemory(sizeBytes: number): DeviceMemory {
+export interface MemoryOptions {
+  /** Several threads may use it. */
+  readonly isShared?: boolean;
+  readonly onRelease?: (memory: WebAssembly.Memory) => void;
+}
+
+export function createDeviceMemory(
+  sizeBytes: number,
+  { isShared = false, onRelease }: MemoryOptions = {},
+): DeviceMemory {
   const limitBytes = pagesMax * pageBytes - baseBytes - scratchBytesMin;
   if (sizeBytes > limitBytes) {
     fail("L0402", `the simulated device would need ${sizeBytes} bytes of memory`, {
@@ -69,7 +82,7 @@ export function createDeviceMemory(sizeBytes: number): DeviceMemory {
     });
   }
   const initial = Math.ceil((baseBytes + sizeBytes) / pageBytes);
-  const memory = allocate(initial, sizeBytes);
+  const memory = allocate({ initial, maximum: pagesMax, shared: isShared }, sizeBytes);
   return {
     memory,
     get buffer() {
@@ -77,12 +90,13 @@ export function createDeviceMemory(sizeBytes: number): DeviceMemory {
     },
     baseBytes,
     sizeBytes,
+    release: () => onRelease?.(memory),
   };
 }
 
-function allocate(initial: number, sizeBytes: number): WebAssembly.Memory {
+function allocate(descriptor: WebAssembly.MemoryDescriptor, sizeBytes: number): WebAssembly.Memory {
   try {
-    return new WebAssembly.Memory({ initial, maximum: pagesMax });
+    return new WebAssembly.Memory(descriptor);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     fail("L0402", `this process cannot get ${sizeBytes} bytes of memory for the simulated device`, {

@@ -126,6 +126,16 @@ export const diagnosticCodes = {
     explain:
       "The recorded outputs of a test are not what the model computes: ONNX Runtime gives what lightloom gives.",
   },
+  L0607: {
+    title: "thread lost",
+    explain:
+      "A worker thread of the simulator ended while the model ran, for example for want of memory.",
+  },
+  L0608: {
+    title: "wrong session option",
+    explain: "An option of the session has a value that it cannot have.",
+    usage: true,
+  },
   L0701: {
     title: "unknown machine",
     explain: "No machine has that name. `lightloom machines` lists them.",

@@ -111,6 +111,12 @@ describe("run", () => {
   });
 });
 
+test("run takes a number of threads", async () => {
+  const args = ["run", at("model.onnx"), "-m", "mini", "-d", "N=9", "--threads"];
+  expect((await call(...args, "2")).code).toBe(0);
+  expect(await call(...args, "none")).toMatchObject({ code: 2 });
+});
+
 describe("test", () => {
   test("passes and fails", async () => {
     const { code, out } = await call("test", at("case"), at("wrong"), "-m", "mini", "--json");

@@ -5,7 +5,13 @@
 import { describe, expect, it } from "vitest";
 import { NeedsBinding } from "../../src/ir/dim.js";
 import { printGraph } from "../../src/ir/print.js";
-import { differences, expectedOutputs, variantsOf } from "../support/plan-variants.js";
+import {
+  differences,
+  expectedOutputs,
+  pool,
+  threadVariantsOf,
+  variantsOf,
+} from "../support/plan-variants.js";
 import { planGraphs } from "../support/plan-graphs.js";
 import { defaultRandomGraph, type RandomGraph, randomGraph } from "../support/random-graph.js";
 
@@ -35,9 +41,17 @@ describe("random graphs give the same bits however they are compiled", () => {
 });
 
 describe("graphs of real operators give the same bits however they are compiled", () => {
+  let taken = 0;
+
   it.each(Object.keys(planGraphs))("%s", { timeout: 300_000 }, async (name) => {
     const made = planGraphs[name]!();
     for (const seed of [0, 100]) expect(await violations(made, seed), `seed ${seed}`).toEqual([]);
+    expect(await violations(made, 200, threadVariantsOf(200)), "threads").toEqual([]);
+    taken += pool.taken();
+  });
+
+  it("workers took part where there were threads", () => {
+    expect(taken).toBeGreaterThan(0);
   });
 });
 
@@ -45,11 +59,12 @@ describe("graphs of real operators give the same bits however they are compiled"
 async function violations(
   { graph, inputs }: RandomGraph,
   seed: number,
+  variants = variantsOf(seed),
 ): Promise<string[] | "not compiled"> {
   const expected = expectedOutputs(graph, inputs);
   const found: string[] = [];
   try {
-    for (const variant of variantsOf(seed)) {
+    for (const variant of variants) {
       const wrong = await differences(graph, inputs, variant, expected);
       found.push(...wrong.map((d) => `${JSON.stringify(variant)} ${d}`));
     }

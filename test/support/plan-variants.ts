@@ -12,14 +12,21 @@ import { isTensor } from "../../src/ops/context.js";
 import { evaluateHostGraph } from "../../src/ops/evaluate-node.js";
 import type { HostValue } from "../../src/ops/record.js";
 import { createSimulatedDevice } from "../../src/runtime/device.js";
-import { loadExecutable } from "../../src/runtime/walk.js";
+import { type LoadedExecutable, loadExecutable } from "../../src/runtime/walk.js";
 import { createJitEngine } from "../../src/sim/jit/jit.js";
 import { createReferenceEngine } from "../../src/sim/reference/reference.js";
 import { mini, mini32 } from "../../src/target/machines/mini.js";
 import { pf1 } from "../../src/target/machines/pf1.js";
 import { Random } from "./random.js";
+import { watchedPool } from "./threaded.js";
 
-export const engines = { reference: createReferenceEngine(), jit: createJitEngine() };
+export const pool = watchedPool(3);
+export const engines = {
+  reference: createReferenceEngine(),
+  jit: createJitEngine(),
+  /** The JIT on three threads, which share even the shortest launches. */
+  threads: createJitEngine({ pool, sharedWorkMin: 0 }),
+};
 const machines = { mini, mini32, pf1 };
 
 export interface Variant {
@@ -43,6 +50,14 @@ export function variantsOf(seed: number): Variant[] {
   ];
 }
 
+/** With threads, with plans of the compiler's choice and random ones. */
+export function threadVariantsOf(seed: number): Variant[] {
+  return [
+    { machine: "pf1", engine: "threads", fuse: true, plans: undefined },
+    { machine: "mini", engine: "threads", fuse: false, plans: seed },
+  ];
+}
+
 /** The outputs in which the variant differs from the graph's meaning, in words. */
 export async function differences(
   graph: Graph,
@@ -58,11 +73,27 @@ export async function differences(
     chooser: variant.plans === undefined ? bestPlan : randomPlans(variant.plans),
   });
   const device = createSimulatedDevice(engines[variant.engine]);
-  const outputs = await loadExecutable(executable, device).run(inputs);
+  const loaded = loadExecutable(executable, device);
+  if (variant.engine === "threads") await startThreads(loaded, inputs);
+  const outputs = await loaded.run(inputs);
+  await loaded.release();
   return graph.outputs.flatMap(({ name }, i) => {
     const difference = differenceOf(outputs.get(name)!, expected[i]!);
     return difference === undefined ? [] : [`${name}: ${difference}`];
   });
+}
+
+/** The first run that threads can share starts them; they take part once they have got so far. */
+async function startThreads(
+  loaded: LoadedExecutable,
+  inputs: ReadonlyMap<string, Tensor>,
+): Promise<void> {
+  await loaded.run(inputs);
+  const before = pool.taken();
+  for (let tries = 0; tries < 100 && pool.taken() === before; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await loaded.run(inputs);
+  }
 }
 
 export function expectedOutputs(

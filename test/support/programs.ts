@@ -13,7 +13,7 @@ import {
 import { byteLength, type DeviceDType } from "../../src/numerics/dtype.js";
 import { memoryCells } from "../../src/ir/cells.js";
 import {
-  createDeviceMemory,
+  type DeviceMemory,
   deviceBytes,
   type Engine,
   type LaunchResult,
@@ -81,20 +81,20 @@ export interface Launched extends LaunchResult {
   readonly memory: readonly (readonly number[])[];
 }
 
-/** Lays the bindings out one after the other, fills them, runs, reads them back. */
+/** Lays the bindings out one after the other, fills them, runs, reads them back. `memory`: the engine's, all zero. */
 export function launch(
   engine: Engine,
   program: Program,
   contents: readonly (readonly number[] | undefined)[],
   scalars: readonly number[] = [],
+  memory: DeviceMemory = engine.allocate(bytesOf(program)),
 ): Launched {
   let end = 0;
-  const bindings = program.bindings.map(({ dtype, elements }) => {
+  const bindings = program.bindings.map((binding) => {
     const offsetBytes = end;
-    end = Math.ceil((offsetBytes + byteLength(dtype, elements)) / 64) * 64;
+    end += bindingBytes(binding);
     return { offsetBytes };
   });
-  const memory = createDeviceMemory(end);
   const cells = () =>
     program.bindings.map(({ name, dtype, elements }, i) => {
       const bytes = deviceBytes(memory).subarray(bindings[i]!.offsetBytes);
@@ -108,6 +108,15 @@ export function launch(
     Array.from({ length: binding.elements }, (_, e) => binding.get(e)),
   );
   return { faults, memory: elements };
+}
+
+/** Memory that `launch` needs. */
+export function bytesOf({ bindings }: Program): number {
+  return bindings.reduce((sum, binding) => sum + bindingBytes(binding), 0);
+}
+
+function bindingBytes({ dtype, elements }: Program["bindings"][number]): number {
+  return Math.ceil(byteLength(dtype, elements) / 64) * 64;
 }
 
 export type { DeviceDType };

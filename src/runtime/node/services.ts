@@ -5,8 +5,9 @@ import { createJitEngine } from "../../sim/jit/jit.js";
 import type { RuntimeServices } from "../services.js";
 import { createDiskStore, defaultCacheFolder } from "./disk-store.js";
 import { loadModelFile } from "./model-file.js";
+import { createWorkerPool } from "./worker-pool.js";
 
-let engine: Engine | undefined;
+const engines = new Map<number, Engine>();
 
 export const nodeServices: RuntimeServices = {
   readModel: (path) => Promise.resolve(loadModelFile(path)),
@@ -14,9 +15,14 @@ export const nodeServices: RuntimeServices = {
   store: (modelBytes, folder = defaultCacheFolder()) => createDiskStore({ folder, modelBytes }),
 };
 
-/** One per process: engines share the code of equal programs. */
-export function sharedJit(): Engine {
-  engine ??= createJitEngine({ optimised });
+/** One per process and number of threads: an engine shares the code of equal programs. */
+export function sharedJit(threads = 1): Engine {
+  let engine = engines.get(threads);
+  if (engine === undefined) {
+    const pool = threads > 1 ? { pool: createWorkerPool(threads) } : {};
+    engine = createJitEngine({ optimised, ...pool });
+    engines.set(threads, engine);
+  }
   return engine;
 }
 

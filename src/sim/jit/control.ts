@@ -1,7 +1,7 @@
 /**
- * The control code of a program: a function of the scratch area's address, the bindings' addresses and the runtime
- * scalars, which walks the program in plain order and calls kernels. It runs as it comes out of the baseline
- * compiler, so it may be slow but must be small.
+ * The control code of a program: a function of the members to run, the scratch area's address, the bindings' addresses
+ * and the runtime scalars, which walks the program in plain order and calls kernels. It runs as it comes out of the
+ * baseline compiler, so it may be slow but must be small.
  */
 import type { Instruction, Program } from "../../isa/program.js";
 import { aliasedQueues } from "./slots/alias.js";
@@ -20,6 +20,8 @@ export interface ControlCode {
   readonly instructions: readonly Instruction[];
   /** It has gathers or scatters. */
   readonly mayFault: boolean;
+  /** Number of members that can be run one by one, in any order; 1 where they have to be run together. */
+  readonly parts: number;
 }
 
 /** Adds the program's function; `nameOf` gives the import name of a kernel. */
@@ -31,8 +33,9 @@ export function addControl(
 ): ControlCode {
   const numbers = numberInstructions(program.body);
   const byMembers = runsByMembers(program);
+  const members = program.grid.rows * program.grid.columns;
   const layout = layoutOf(program, {
-    members: byMembers ? 1 : program.grid.rows * program.grid.columns,
+    members: byMembers ? 1 : members,
     instructions: numbers.size,
     workBytes: mmaWorkBytes(program),
     maps: byMembers ? aliasedQueues(program) : new Map(),
@@ -40,7 +43,7 @@ export function addControl(
   });
   const { bindings } = program;
   const params = Array.from(
-    { length: 1 + bindings.length + program.scalarCount },
+    { length: 3 + bindings.length + program.scalarCount },
     () => "i32" as const,
   );
   module.add({ params, results: [], exported }, (f) => {
@@ -50,9 +53,9 @@ export function addControl(
       program,
       layout,
       numbers,
-      scratch: arg(0),
-      bindings: bindings.map((_, i) => arg(1 + i)),
-      scalars: Array.from({ length: program.scalarCount }, (_, i) => arg(1 + bindings.length + i)),
+      scratch: arg(2),
+      bindings: bindings.map((_, i) => arg(3 + i)),
+      scalars: Array.from({ length: program.scalarCount }, (_, i) => arg(3 + bindings.length + i)),
       call: (kernel: Kernel, args: readonly ints.Int[]) => {
         const types = args.map(() => "i32" as const);
         f.call(
@@ -61,10 +64,10 @@ export function addControl(
         );
       },
     };
-    if (byMembers) walkMembers(context);
+    if (byMembers) walkMembers(context, { first: arg(0), end: arg(1) });
     else walkLockStep(context);
   });
   const instructions = [...numbers.keys()];
   const mayFault = instructions.some(({ body }) => "index" in body && body.index !== undefined);
-  return { layout, instructions, mayFault };
+  return { layout, instructions, mayFault, parts: byMembers ? members : 1 };
 }

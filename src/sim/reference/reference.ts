@@ -4,7 +4,7 @@
  */
 import { walkPlainOrder } from "../../ir/plain-order.js";
 import type { Program } from "../../isa/program.js";
-import type { Engine, Launch, LaunchResult } from "../engine.js";
+import { createDeviceMemory, type Engine, type Launch, type LaunchResult } from "../engine.js";
 import { issue } from "./issue.js";
 import { createMachine } from "./machine.js";
 import { withPlace } from "./place.js";
@@ -14,6 +14,7 @@ import { stepsOf } from "./steps.js";
 export function createReferenceEngine(): Engine {
   return {
     name: "reference",
+    allocate: (sizeBytes) => createDeviceMemory(sizeBytes),
     prepare: (program) => ({ run: (launch) => runReference(program, launch) }),
   };
 }

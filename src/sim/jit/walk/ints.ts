@@ -109,6 +109,13 @@ export function floorDivide(f: FunctionBuilder, a: Int, by: number): Int {
   return keep(f, f.op("i32.div_s", lowered, f.i32(by)), least, most);
 }
 
+/** What a division of a >= 0 leaves: a - quotient * by. */
+export function remainder(f: FunctionBuilder, a: Int, quotient: Int, by: number): Int {
+  if (by === 1) return zero;
+  const rest = subtract(f, a, scale(f, quotient, by));
+  return rest.kind === "constant" ? rest : ofLocal(rest.local, { least: 0, most: by - 1 });
+}
+
 /** a / by toward plus infinity, by > 0. */
 export function ceilDivide(f: FunctionBuilder, a: Int, by: number): Int {
   return floorDivide(f, add(f, a, constant(by - 1)), by);

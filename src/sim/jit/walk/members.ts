@@ -40,6 +40,7 @@ export function runsByMembers(program: Program): boolean {
 }
 
 interface MemberWalk extends WalkContext {
+  readonly member: Int;
   readonly row: Int;
   readonly column: Int;
   /** Address of the slot at each cursor; a constant distance from scratch where the queue has one slot. */
@@ -54,9 +55,10 @@ interface Cursor {
   readonly depth: number;
 }
 
-export function walkMembers(context: WalkContext): void {
+/** The members of the range, one after the other; there is one at least. */
+export function walkMembers(context: WalkContext, range: MemberRange): void {
   const { f, program } = context;
-  const { rows, columns } = program.grid;
+  const { columns } = program.grid;
   const cursors = program.queues.map((queue, number) => {
     const layout = context.layout.queues[number]!;
     const offset = ints.constant(context.layout.slotsOffset + layout.offset);
@@ -66,23 +68,34 @@ export function walkMembers(context: WalkContext): void {
       return { first, at: isRing ? f.local("i32") : undefined, layout, depth: queue.depth };
     });
   });
-  repeat(context, rows, (row) => {
-    repeat(context, columns, (column) => {
-      for (const { at, first } of cursors.flat()) if (at) f.set(at, ints.push(f, first));
-      const walk: MemberWalk = { ...context, row, column, cursors };
-      const environment = { scalars: context.scalars, trips: new Map() };
-      for (const node of program.body) walkNode(walk, node, environment);
-    });
+  eachMember(context, range, (member) => {
+    for (const { at, first } of cursors.flat()) if (at) f.set(at, ints.push(f, first));
+    const row = ints.floorDivide(f, member, columns);
+    const column = ints.remainder(f, member, row, columns);
+    const walk: MemberWalk = { ...context, member, row, column, cursors };
+    const environment = { scalars: context.scalars, trips: new Map() };
+    for (const node of program.body) walkNode(walk, node, environment);
   });
 }
 
-function repeat({ f }: WalkContext, times: number, body: (number: Int) => void): void {
-  if (times === 1) return body(ints.zero);
-  const number = f.keep("i32", f.i32(0));
+/** Numbers of members: from the first on, up to the end. */
+export interface MemberRange {
+  readonly first: Int;
+  readonly end: Int;
+}
+
+function eachMember(
+  { f, program }: WalkContext,
+  { first, end }: MemberRange,
+  body: (member: Int) => void,
+): void {
+  const members = program.grid.rows * program.grid.columns;
+  if (members === 1) return body(ints.zero);
+  const number = ints.variable(f, first);
   f.loop((again) => {
-    body(ints.ofLocal(number, { least: 0, most: times - 1 }));
+    body(ints.ofLocal(number, { least: 0, most: members - 1 }));
     f.increase(number, () => f.i32(1));
-    f.branchIf(again, f.op("i32.lt_s", f.get(number), f.i32(times)));
+    f.branchIf(again, f.op("i32.lt_s", f.get(number), ints.push(f, end)));
   });
 }
 
@@ -107,13 +120,8 @@ function walkSpatial(
   body: readonly ProgramNode[],
   environment: Environment,
 ): void {
-  const { f, row, column, program } = walk;
-  const place = {
-    rows: row,
-    columns: column,
-    members: ints.add(f, ints.scale(f, row, program.grid.columns), column),
-    time: ints.zero,
-  }[head.over];
+  const { f, row, column, member } = walk;
+  const place = { rows: row, columns: column, members: member, time: ints.zero }[head.over];
   const range = emitRange(f, head, environment);
   ints.when(f, ints.isLess(f, place, range.count), () => {
     const inside = within(environment, head, emitTrip(f, head, range, place));

@@ -8,11 +8,20 @@ import { ByteWriter } from "./bytes.js";
 import { type Callee, FunctionBuilder, typeCodes } from "./function.js";
 import type { ValueType } from "./opcodes.js";
 
+/** What 32-bit addresses reach. */
+const pagesMax = 65_536;
+
 export class ModuleBuilder {
+  readonly #isShared: boolean;
   readonly #types = new Map<string, number>();
   readonly #typeList: Signature[] = [];
   readonly #imports = new Map<string, { readonly index: number; readonly type: number }>();
   readonly #functions: { type: number; body: FunctionBuilder; exported: string | undefined }[] = [];
+
+  /** `isShared`: of the memory that is imported. */
+  constructor(isShared = false) {
+    this.#isShared = isShared;
+  }
 
   /** The import of that name, declared when it is first asked for. */
   import(name: string, params: readonly ValueType[], results: readonly ValueType[]): Callee {
@@ -54,11 +63,13 @@ export class ModuleBuilder {
     section(out, 2, [memory, ...imports], (into, { name, type }) => {
       into.name(type < 0 ? "m" : "f");
       into.name(type < 0 ? "m" : name);
-      if (type < 0) into.bytes([2, 0, 0]);
-      else {
+      if (type >= 0) {
         into.byte(0);
         into.unsigned(type);
-      }
+      } else if (this.#isShared) {
+        into.bytes([2, 3, 0]);
+        into.unsigned(pagesMax);
+      } else into.bytes([2, 0, 0]);
     });
     section(out, 3, this.#functions, (into, { type }) => into.unsigned(type));
     const exports = this.#functions.flatMap(({ exported }, i) =>
