@@ -11,7 +11,7 @@ import { DiagnosticError, InternalError } from "../support/diagnostic.js";
 import type { DeviceMachine } from "../target/machine.js";
 import { type ImportOptions, importThen } from "./1-import/import.js";
 import { partition } from "./3-partition/partition.js";
-import type { PlanChooser } from "./4-tile/plan-rows.js";
+import type { PlanChooser } from "./4-tile/plan-choice.js";
 import { tileGraph } from "./4-tile/tile.js";
 import { placeGraph } from "./5-place/place-graph.js";
 import { buildExecutable } from "./6-emit/schedule.js";

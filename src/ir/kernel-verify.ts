@@ -6,7 +6,7 @@
  *   direction of the grid is split once.
  * - Affine expressions name enclosing loops and runtime scalars that exist.
  * - A tile value is written by one engine and channel, its accumulations span the innermost loops around the
- *   writer, and it is read later in the text and inside its scope.
+ *   writer, and it is read later in the text and inside its scope, by one engine in one stage: it sees one slot.
  * - The tensor engine writes accumulators, the vector engine alone reads them, everything else is in L1.
  * - Element types meet registers of their kind. Bindings are accessed as they say.
  * - Bodies keep the limits of tile.ts, have a stride per axis, and their lane programs are well-formed.
@@ -126,10 +126,16 @@ function verifyValue(
   if (engines.size > 1) here(`is written by ${[...engines].join(" and ")}`);
   const scope = verifyScope(number, writers, here);
   const first = statements.indexOf(writers[0]!);
-  const readers = new Set<string>();
+  const readers = new Map<string, KernelStatement["stage"]>();
   statements.forEach(({ statement, loops }, at) => {
     if (!readsOf(statement.body).some(({ value }) => value === number)) return;
-    readers.add(engineOf(statement));
+    const engine = engineOf(statement);
+    const { stage } = statement;
+    const before = readers.has(engine) ? readers.get(engine) : stage;
+    if (before?.loop !== stage?.loop || before?.by !== stage?.by) {
+      here(`is read by ${engine} in several stages`);
+    }
+    readers.set(engine, stage);
     if (at <= first) here("is read before it is written");
     if (scope.some((head, i) => loops[i]?.id !== head.id)) here("is read outside its scope");
   });

@@ -4,8 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { compileModel } from "../../src/compiler/compile.js";
-import type { PlanChooser } from "../../src/compiler/4-tile/plan-rows.js";
-import { bestPlan } from "../../src/compiler/4-tile/plan-rows.js";
+import { bestPlan } from "../../src/compiler/4-tile/plan-choice.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { isTensor } from "../../src/ops/context.js";
 import { createSimulatedDevice } from "../../src/runtime/device.js";
@@ -14,7 +13,7 @@ import { findTestCases, readTestModel, readTestSet } from "../../src/runtime/tes
 import { loadExecutable } from "../../src/runtime/walk.js";
 import { createJitEngine } from "../../src/sim/jit/jit.js";
 import { findDevice } from "../../src/target/machines.js";
-import { Random } from "../support/random.js";
+import { randomPlans } from "../support/plan-variants.js";
 
 const source = openFiles("../shared/models");
 const device = createSimulatedDevice(createJitEngine());
@@ -30,11 +29,6 @@ const variants: readonly Variant[] = [
   { machine: "mini", fuse: true, seed: 1 },
   { machine: "pf1", fuse: false, seed: 2 },
 ];
-
-function randomPlans(seed: number): PlanChooser {
-  const random = new Random(seed);
-  return { pick: (candidates) => candidates[random.integer(0, candidates.length - 1)]! };
-}
 
 test.each(findTestCases(source).map((model) => [model.path, model] as const))(
   "%s",

@@ -17,6 +17,7 @@ import {
   addAffine,
   type Box,
   makeBox,
+  PlanDoesNotFit,
   positionCount,
   scaleAffine,
   tileOperand,
@@ -29,7 +30,6 @@ import {
   emitRoot,
   loadReady,
   openSpatialLoops,
-  PlanDoesNotFit,
   startState,
   storeResult,
   type TileContext,
@@ -78,13 +78,14 @@ export function writeContractKernel(
   context: TileContext,
 ): WrittenKernel {
   const state = startState(prepared, plan, context);
+  const { writer } = state;
   const contraction: Contraction = { state, prepared, plan, operands: new Map(), loops: [] };
   let open = openSpatialLoops(state);
   for (const axis of plan.order) {
     if (plan.tile[axis]! >= state.positions[axis]!.max) continue;
     if (state.positions[axis]!.min > 0) loadReadyOperands(contraction, axis);
     loadReady(state, axis);
-    const loop = state.writer.begin(
+    const loop = writer.begin(
       prepared.axes[axis]!.name,
       "time",
       state.positions[axis]!,
@@ -97,10 +98,11 @@ export function writeContractKernel(
   state.loopsAhead = [];
   loadReady(state, undefined);
   emitContraction(contraction);
+  writer.runLate(plan.stages[1]!);
   emitRoot(state);
   storeResult(state);
-  for (; open > 0; open--) state.writer.end();
-  return state.writer.finish();
+  for (; open > 0; open--) writer.end();
+  return writer.finish();
 }
 
 interface Contraction {
@@ -179,7 +181,7 @@ function loadOperand(
         : { delivery: { kind: "multicast" as const, loop: multicast.loop } }),
     },
     state.role,
-    { channel: leaf === prepared.b ? 1 % state.context.loadChannels : 0 },
+    { channel: leaf === prepared.b ? 1 % state.context.machine.channels.load : 0 },
   );
   contraction.operands.set(leaf, { value, box, panel: options.panel });
 }

@@ -19,9 +19,11 @@ import type {
   KernelBinding,
   KernelBody,
   KernelNode,
+  KernelStatement,
   TileOperand,
   TileValue,
 } from "../../ir/kernel.js";
+import { readsOf, statementsOf, writesOf } from "../../ir/kernel-scope.js";
 import {
   type Affine,
   constantAffine,
@@ -51,6 +53,9 @@ export interface Tile {
   readonly base?: Affine;
 }
 
+/** The plan asks for more than an instruction or the machine has; the planner tries another. */
+export class PlanDoesNotFit extends Error {}
+
 export class KernelWriter {
   readonly #name: string;
   readonly #grid: Kernel["grid"];
@@ -59,6 +64,8 @@ export class KernelWriter {
   readonly #values: TileValue[] = [];
   readonly #roles: { name: string; origins: readonly Origin[] }[] = [];
   readonly #stack: KernelNode[][] = [[]];
+  readonly #open: LoopHead[] = [];
+  #stage: KernelStatement["stage"];
   #loops = 0;
 
   constructor(name: string, grid: Kernel["grid"]) {
@@ -125,18 +132,20 @@ export class KernelWriter {
     return this.#roles.length - 1;
   }
 
-  statement(
-    body: KernelBody,
-    role: number,
-    options: { channel?: number; stage?: { loop: number; by: number } } = {},
-  ): void {
+  statement(body: KernelBody, role: number, options: { channel?: number } = {}): void {
     this.#current().push({
       kind: "statement",
       body,
       channel: options.channel ?? 0,
       role,
-      ...(options.stage === undefined ? {} : { stage: options.stage }),
+      ...(this.#stage === undefined ? {} : { stage: this.#stage }),
     });
+  }
+
+  /** What follows in the innermost temporal loop runs `by` trips late. Without a loop all runs in its place. */
+  runLate(by: number): void {
+    const loop = this.#open.findLast((head) => head.over === "time");
+    this.#stage = loop === undefined || by === 0 ? undefined : { loop: loop.id, by };
   }
 
   /**
@@ -163,6 +172,7 @@ export class KernelWriter {
     const body: KernelNode[] = [];
     this.#current().push({ kind: "loop", head, body });
     this.#stack.push(body);
+    this.#open.push(head);
     const term = (of: "index" | "extent"): Affine => ({
       constant: 0,
       terms: [{ coefficient: 1, of, id }],
@@ -180,16 +190,18 @@ export class KernelWriter {
 
   end(): void {
     this.#stack.pop();
+    if (this.#open.pop()?.id === this.#stage?.loop) this.#stage = undefined;
   }
 
   finish(): WrittenKernel {
+    const late = lateReads(this.#stack[0]!, this.#values.length);
     return {
       kernel: {
         name: this.#name,
         grid: this.#grid,
         scalarCount: this.#scalars.length,
         bindings: this.#bindings.map((b) => b.binding),
-        values: this.#values,
+        values: this.#values.map((value, i) => ({ ...value, depth: value.depth + late[i]! })),
         body: this.#stack[0]!,
         roles: this.#roles.map((r) => r.name),
       },
@@ -202,6 +214,34 @@ export class KernelWriter {
   #current(): KernelNode[] {
     return this.#stack.at(-1)!;
   }
+}
+
+/**
+ * Per value how many trips after its writer its readers run: as many more slots does it take. An engine sees one
+ * slot of a value, so all its readers on one engine run in the same stage.
+ */
+function lateReads(body: readonly KernelNode[], values: number): number[] {
+  const late = Array.from({ length: values }, () => 0);
+  const statements = statementsOf(body);
+  if (statements.every(({ statement }) => statement.stage === undefined)) return late;
+  const writers = new Map(
+    statements.flatMap((placed) =>
+      writesOf(placed.statement.body).map(({ operand }) => [operand.value, placed] as const),
+    ),
+  );
+  const read = new Map<string, number>();
+  for (const { statement } of statements) {
+    const by = statement.stage?.by ?? 0;
+    for (const { value } of readsOf(statement.body)) {
+      const writer = writers.get(value)!;
+      const reader = `${value} ${statement.body.op}`;
+      const isOutside = writer.loops.every((head) => head.id !== statement.stage?.loop);
+      if ((read.get(reader) ?? by) !== by) throw new PlanDoesNotFit("a value read in two stages");
+      read.set(reader, by);
+      if (!isOutside) late[value] = Math.max(late[value]!, by - (writer.statement.stage?.by ?? 0));
+    }
+  }
+  return late;
 }
 
 export function addAffine(a: Affine, b: Affine, scale = 1): Affine {

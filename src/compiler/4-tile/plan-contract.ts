@@ -1,25 +1,20 @@
 /**
- * Chooses the plan of a contraction: how the members share out the result, the tile of the result, the tile of the
- * contraction, and which operand stays resident. A small analytical cost model ranks the candidates by the
- * busiest member's time, the larger of tensor time and memory time; the best that fits is taken.
+ * Plans of a contraction: how the members share out the result, the tile of the result, the tile of the contraction,
+ * which operand stays resident, and how much is under way at once.
  */
-import type { WrittenKernel } from "../tiled.js";
-import { type DeviceMachine, tensorTypeOf } from "../../target/machine.js";
-import { byteLength } from "../../numerics/dtype.js";
 import { contractSegment } from "../../ir/graph.js";
 import { contractionShape, type PreparedContract, writeContractKernel } from "./contract-kernel.js";
-import { usesAxis } from "./kernel-writer.js";
+import { latencyCycles } from "./kernel-cost.js";
 import type { ContractPlan, SplitChoice } from "./plan.js";
 import {
-  bestPlan,
   type ChosenKernel,
-  firstThatFits,
-  fitsMachine,
-  type PlanChooser,
+  choosePlan,
+  hasTimeLoop,
   splitCandidates,
-} from "./plan-rows.js";
+  stageVariants,
+} from "./plan-choice.js";
 import { axisMax } from "./prepare.js";
-import { PlanDoesNotFit, type TileContext } from "./tile-writer.js";
+import type { TileContext } from "./tile-writer.js";
 
 /** Result tiles to try: rows (m) by columns (n). */
 const resultTiles = [
@@ -35,80 +30,65 @@ const resultTiles = [
   [4, 8],
   [1, 1],
 ] as const;
+/** Tiles to compare ways of sharing out with; smaller ones where that does not fit. */
+const firstTiles = [
+  [256, 128],
+  [64, 64],
+  [16, 16],
+  [1, 1],
+] as const;
 const contractionTiles = [2048, 1024, 512, 256, 128, 64] as const;
-/** Ranked candidates that are written out before giving up. */
-const splitsTried = 6;
+const panels = [
+  { panelA: false, panelB: true },
+  { panelA: true, panelB: false },
+  { panelA: false, panelB: false },
+] as const;
 
 export function planContract(
   prepared: PreparedContract,
-  machine: DeviceMachine,
   context: TileContext,
-  chooser: PlanChooser,
 ): ChosenKernel<ContractPlan> | undefined {
-  const ranked = rankedPlans(
-    prepared,
-    machine,
-    chooser === bestPlan ? splitsTried : Number.POSITIVE_INFINITY,
-  );
-  return firstThatFits(ranked, chooser, (plan) => tryPlan(prepared, plan, machine, context));
-}
-
-function tryPlan(
-  prepared: PreparedContract,
-  plan: ContractPlan,
-  machine: DeviceMachine,
-  context: TileContext,
-): WrittenKernel | undefined {
-  if (l1Estimate(prepared, plan) > machine.l1.bytes) return undefined;
-  try {
-    const written = writeContractKernel(prepared, plan, context);
-    return fitsMachine(written, machine) ? written : undefined;
-  } catch (error) {
-    if (error instanceof PlanDoesNotFit) return undefined;
-    throw error;
-  }
-}
-
-function rankedPlans(
-  prepared: PreparedContract,
-  machine: DeviceMachine,
-  splits: number,
-): ContractPlan[] {
   const result = prepared.order.filter((axis) => prepared.role(axis) !== "k");
-  const candidates: { plan: ContractPlan; cost: number; rank: number }[] = [];
-  for (const split of splitCandidates(result, prepared, machine, contracted(prepared)).slice(
-    0,
-    splits,
-  )) {
-    for (const [rows, columns] of resultTiles) {
-      for (const [panelA, panelB] of [
-        [false, true],
-        [true, false],
-        [false, false],
-      ] as const) {
-        for (const kTile of kTiles(prepared, panelA && panelB)) {
-          const plan = makePlan(prepared, split, { rows, columns, kTile, panelA, panelB });
-          candidates.push({
-            plan,
-            cost: planCost(prepared, plan, machine),
-            rank: candidates.length,
-          });
-        }
-      }
-    }
-  }
-  const distinct = new Map<string, { plan: ContractPlan; cost: number; rank: number }>();
-  for (const c of candidates) {
-    const key = JSON.stringify(c.plan);
-    if (!distinct.has(key)) distinct.set(key, c);
-  }
-  return [...distinct.values()]
-    .sort((x, y) => x.cost - y.cost || x.rank - y.rank)
-    .map((c) => c.plan);
+  const splits = splitCandidates(result, prepared, context.machine, contracted(prepared));
+  const kTiles = kTilesOf(prepared);
+  const first = firstTiles.flatMap(([rows, columns]) =>
+    panels.flatMap((panel) =>
+      splits.map((split) =>
+        makePlan(prepared, split, { rows, columns, kTile: kTiles[0]!, ...panel }),
+      ),
+    ),
+  );
+  return choosePlan<ContractPlan>(
+    {
+      candidates: first,
+      refinements: [
+        (plan) => {
+          const { split, tile, panelA, panelB } = plan;
+          const kTile = tile[prepared.blocked]!;
+          return resultTiles.map(([rows, columns]) =>
+            makePlan(prepared, split, { rows, columns, kTile, panelA, panelB }),
+          );
+        },
+        (plan) =>
+          panels.flatMap((panel) =>
+            kTiles.map((kTile) => {
+              const tile = plan.tile.with(prepared.blocked, kTile);
+              return { ...plan, ...panel, tile, order: loopOrder(prepared, panel.panelA) };
+            }),
+          ),
+        (plan, { kernel }) => (hasTimeLoop(kernel) ? operandDepths(plan) : []),
+        (plan, { kernel }) => (hasTimeLoop(kernel) ? resultDepths(plan) : []),
+      ],
+      least: latencyCycles(["tensor", "vector"], context.machine),
+      write: (plan) => writeContractKernel(prepared, plan, context),
+    },
+    prepared,
+    context,
+  );
 }
 
 /** Tiles of the blocked axis: exactly a block where other axes vary inside one, else any divisor of a segment. */
-function kTiles(prepared: PreparedContract, _whole: boolean): number[] {
+function kTilesOf(prepared: PreparedContract): number[] {
   const extent = axisMax(prepared.axes[prepared.blocked]!);
   const { innerPositions } = contractionShape(prepared);
   if (innerPositions > 1) return [Math.min(extent, 64)];
@@ -147,11 +127,6 @@ function makePlan(
   fill("m", target.rows, 2);
   fill("n", target.columns, 2);
   fill("g", target.rows >= 64 ? 16 : 1, 1);
-  const byRole = (role: string): number[] =>
-    prepared.order.filter((axis) => prepared.role(axis) === role);
-  const order = target.panelA
-    ? [...byRole("g"), ...byRole("m"), ...byRole("n")]
-    : [...byRole("g"), ...byRole("n"), ...byRole("m")];
   return {
     kind: "contract",
     split,
@@ -161,8 +136,34 @@ function makePlan(
     depthA: 2,
     depthB: 2,
     depthAccumulator: 2,
-    order,
+    depthIn: 2,
+    depthOut: 2,
+    stages: [0, 0],
+    order: loopOrder(prepared, target.panelA),
   };
+}
+
+/** What stays resident is loaded in the outer loops. */
+function loopOrder(prepared: PreparedContract, panelA: boolean): number[] {
+  const roles = panelA ? ["g", "m", "n"] : ["g", "n", "m"];
+  return roles.flatMap((role) => prepared.order.filter((axis) => prepared.role(axis) === role));
+}
+
+function operandDepths(plan: ContractPlan): ContractPlan[] {
+  return ([1, 3, 4] as const).flatMap((depth) => [
+    { ...plan, depthA: depth, depthB: depth },
+    { ...plan, depthA: depth },
+    { ...plan, depthB: depth },
+  ]);
+}
+
+function resultDepths(plan: ContractPlan): ContractPlan[] {
+  return stageVariants(plan.stages.length).flatMap((stages) =>
+    [2, 1, 3].flatMap((depth) => [
+      { ...plan, stages, depthAccumulator: depth, depthIn: depth, depthOut: depth },
+      { ...plan, stages, depthAccumulator: depth },
+    ]),
+  );
 }
 
 /** The share in equal tiles of at most `most`, rather than full ones and a remnant. */
@@ -179,101 +180,4 @@ function contracted(prepared: PreparedContract): number {
   return prepared.axes
     .filter((axis) => axis.role === "k")
     .reduce((n, axis) => n * axisMax(axis), 1);
-}
-
-interface Shares {
-  readonly tiles: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly groups: number;
-}
-
-function planCost(prepared: PreparedContract, plan: ContractPlan, machine: DeviceMachine): number {
-  const share = (axis: number): number =>
-    plan.split.find((s) => s.axis === axis)?.step ?? axisMax(prepared.axes[axis]!);
-  const product = (of: (axis: number) => number, roles: string): number =>
-    prepared.order
-      .filter((axis) => roles.includes(prepared.role(axis)))
-      .reduce((n, axis) => n * of(axis), 1);
-  const trips = (axis: number): number => Math.ceil(share(axis) / plan.tile[axis]!);
-  const k = contracted(prepared);
-  const shares: Shares = {
-    tiles: product(trips, "gmn"),
-    rows: product((axis) => plan.tile[axis]!, "m"),
-    columns: product((axis) => plan.tile[axis]!, "n"),
-    groups: product((axis) => plan.tile[axis]!, "g"),
-  };
-  const tensor = tensorCycles(shares, k, prepared, machine);
-  const memory = memoryCycles(prepared, plan, machine, { share, trips, k });
-  const overhead = shares.tiles * (machine.tensor.startCycles + machine.channels.issueCycles);
-  return Math.max(tensor, memory) + overhead;
-}
-
-function tensorCycles(
-  shares: Shares,
-  k: number,
-  prepared: PreparedContract,
-  machine: DeviceMachine,
-): number {
-  const { tensor } = machine;
-  const rate = tensor.rate[tensorTypeOf(prepared.a.access.storage.root.dtype)];
-  const passes = Math.ceil(k / tensor.rows) * Math.ceil(shares.columns / tensor.columns);
-  const pass = Math.max(shares.rows / rate, tensor.passCyclesMin);
-  return shares.tiles * shares.groups * passes * pass;
-}
-
-interface Walked {
-  share(axis: number): number;
-  trips(axis: number): number;
-  readonly k: number;
-}
-
-/** Bytes that the busiest member moves, each operand once per trip of the loops that it is loaded inside. */
-function memoryCycles(
-  prepared: PreparedContract,
-  plan: ContractPlan,
-  machine: DeviceMachine,
-  walked: Walked,
-): number {
-  const bytesPerCycle = machine.hbm.bytesPerSecond / machine.clock.frequencyHz;
-  const members = machine.tile.rows * machine.tile.columns;
-  const perMember = bytesPerCycle / members;
-  let cycles = 0;
-  for (const [leaf, panel] of [
-    [prepared.a, plan.panelA],
-    [prepared.b, plan.panelB],
-  ] as const) {
-    const own = plan.order.filter((axis) => usesAxis(leaf.access, axis));
-    const elements = own.reduce((n, axis) => n * walked.share(axis), 1) * walked.k;
-    // Without a panel it is loaded again for every tile of the other operand's axes.
-    const last = plan.order.findLastIndex((axis) => own.includes(axis) && walked.trips(axis) > 1);
-    const again = plan.order
-      .filter((axis, i) => !own.includes(axis) && (!panel || i < last))
-      .reduce((n, axis) => n * walked.trips(axis), 1);
-    const shared = plan.split.filter((s) => !usesAxis(leaf.access, s.axis));
-    const reuse = shared.length > 0 && (panel || again === 1) ? Math.sqrt(members) : 1;
-    const bits = byteLength(leaf.access.storage.root.dtype, 8) / 8;
-    cycles += (elements * bits * again) / (perMember * reuse);
-  }
-  return cycles;
-}
-
-/** Lower bound of the operands' slots, to spare writing kernels that cannot fit. */
-function l1Estimate(prepared: PreparedContract, plan: ContractPlan): number {
-  let bytes = 0;
-  for (const [leaf, panel] of [
-    [prepared.a, plan.panelA],
-    [prepared.b, plan.panelB],
-  ] as const) {
-    const elements = prepared.axes.reduce((n, axis, i) => {
-      if (!usesAxis(leaf.access, i)) return n;
-      const isWhole = axis.role === "k" && panel;
-      return n * (isWhole ? axisMax(axis) : Math.min(plan.tile[i]!, axisMax(axis)));
-    }, 1);
-    // Windows overlap, so that a box is smaller than the product of its axes.
-    const overlap =
-      prepared.inner.length > 0 && leaf === prepared.a ? prepared.inner.length * 4 : 1;
-    bytes += byteLength(leaf.access.storage.root.dtype, elements) / overlap;
-  }
-  return bytes;
 }

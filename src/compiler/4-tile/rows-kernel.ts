@@ -32,8 +32,10 @@ import {
   loadReady,
   materialise,
   newTile,
+  nodeLevels,
   openSpatialLoops,
   openTimeLoops,
+  orderedNodes,
   prepareRowValues,
   rowAxes,
   rowAxesOf,
@@ -59,10 +61,19 @@ export function writeRowsKernel(
   const parallel = prepared.order.filter((axis) => prepared.axes[axis]!.role === "parallel");
   let open = openSpatialLoops(state) + openTimeLoops(state, parallel);
   loadReady(state, undefined);
-  for (let level = 0; level <= state.lastLevel; level++) emitLevel(state, level);
+  for (let level = 0; level <= state.lastLevel; level++) {
+    writer.runLate(plan.stages[level]!);
+    emitLevel(state, level);
+  }
   storeResult(state);
   for (; open > 0; open--) writer.end();
   return writer.finish();
+}
+
+/** Levels of a group: the stages that its tiles may be spread over. */
+export function rowsSteps(prepared: PreparedGroup, producers: ReadonlyMap<Value, Node>): number {
+  const levels = nodeLevels(prepared, orderedNodes(prepared, producers), producers);
+  return levels.get(prepared.group.root)! + 1;
 }
 
 function emitLevel(state: TileState, level: number): void {

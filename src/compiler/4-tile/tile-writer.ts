@@ -12,10 +12,12 @@ import {
   type VecOutput,
 } from "../../ir/tile.js";
 import { InternalError } from "../../support/diagnostic.js";
+import type { DeviceMachine } from "../../target/machine.js";
 import { buildExpression, type ExpressionSources, type Target } from "./expression.js";
 import {
   KernelWriter,
   makeBox,
+  PlanDoesNotFit,
   type Position,
   positionCount,
   type Tile,
@@ -23,23 +25,26 @@ import {
   tileOperand,
   usesAxis,
 } from "./kernel-writer.js";
-import type { SplitChoice } from "./plan.js";
+import type { RowsPlan, SplitChoice, TilePlan } from "./plan.js";
+import type { PlanChooser } from "./plan-choice.js";
 import type { Leaf, PreparedGroup } from "./prepare.js";
 import { laneNumber, type Operand } from "./space.js";
 import { deviceType } from "./storage.js";
 
 export interface TileContext {
   readonly name: string;
-  readonly grid: { readonly rows: number; readonly columns: number };
-  readonly loadChannels: number;
+  readonly machine: DeviceMachine;
+  readonly chooser: PlanChooser;
+  /** Plans chosen so far, by the kernels that they were chosen for. */
+  readonly known: Map<string, TilePlan>;
   readonly producers: ReadonlyMap<Value, Node>;
 }
 
 /** Rows and columns that take part: those that something is shared out over. */
 export function gridOf(
   split: readonly SplitChoice[],
-  { rows, columns }: TileContext["grid"],
-): TileContext["grid"] {
+  { rows, columns }: DeviceMachine["tile"],
+): DeviceMachine["tile"] {
   const overAll = split.some((s) => s.over === "members");
   return {
     rows: overAll || split.some((s) => s.over === "rows") ? rows : 1,
@@ -47,19 +52,9 @@ export function gridOf(
   };
 }
 
-/** The part of a plan that all kernels have. */
-export interface TilePlan {
-  readonly split: readonly SplitChoice[];
-  readonly tile: readonly number[];
-  readonly rowChunk?: number;
-}
-
-/** The plan asks for more than an instruction or the machine has; the planner tries another. */
-export class PlanDoesNotFit extends Error {}
-
 export interface TileState {
   readonly prepared: PreparedGroup;
-  readonly plan: TilePlan;
+  readonly plan: TilePlan & Pick<RowsPlan, "rowChunk">;
   readonly context: TileContext;
   readonly writer: KernelWriter;
   readonly positions: Position[];
@@ -80,10 +75,10 @@ export interface TileState {
 
 export function startState(
   prepared: PreparedGroup,
-  plan: TilePlan,
+  plan: TileState["plan"],
   context: TileContext,
 ): TileState {
-  const writer = new KernelWriter(context.name, gridOf(plan.split, context.grid));
+  const writer = new KernelWriter(context.name, gridOf(plan.split, context.machine.tile));
   const nodes = orderedNodes(prepared, context.producers);
   const levels = nodeLevels(prepared, nodes, context.producers);
   const origins = nodes.flatMap((node) => node.origins);
@@ -133,7 +128,7 @@ export function loadReady(state: TileState, next: number | undefined): void {
     if (state.tiles.has(leaf) || ahead.some((axis) => usesAxis(leaf.access, axis))) continue;
     if (state.plan.rowChunk !== undefined && rowAxes(state).some((a) => usesAxis(leaf.access, a)))
       continue;
-    state.tiles.set(leaf, loadLeaf(state, leaf, state.insideTime ? 2 : 1));
+    state.tiles.set(leaf, loadLeaf(state, leaf, state.insideTime ? state.plan.depthIn : 1));
   }
   state.loopsAhead = state.loopsAhead.filter((axis) => axis !== next);
 }
@@ -163,7 +158,7 @@ export function loadLeaf(state: TileState, leaf: Leaf, depth: number): Tile {
       ...(multicast === undefined ? {} : { delivery: { kind: "multicast", loop: multicast.loop } }),
     },
     state.role,
-    { channel: prepared.leaves.indexOf(leaf) % context.loadChannels },
+    { channel: prepared.leaves.indexOf(leaf) % context.machine.channels.load },
   );
   return { value, strides: box.strides, base: box.base };
 }
@@ -333,7 +328,7 @@ export function newTile(
     elements *= Math.max(1, positions[axis]!.max);
   }
   const isRoot = value === prepared.group.root.outputs[0];
-  const depth = isRoot && state.insideTime ? 2 : 1;
+  const depth = isRoot && state.insideTime ? state.plan.depthOut : 1;
   return {
     value: writer.value({ name: value.name, space: "l1", dtype, elements, depth }),
     strides,
@@ -353,7 +348,7 @@ export function sourcesOf(state: TileState, axes: readonly number[]): Expression
       if (leaf === undefined || !state.loadsChunks) {
         throw new InternalError(`${operand.value.name} is not loaded`);
       }
-      const tile = loadLeaf(state, leaf, 2);
+      const tile = loadLeaf(state, leaf, state.plan.depthIn);
       state.tiles.set(leaf, tile);
       return tile;
     },

@@ -4,7 +4,7 @@
  */
 import type { DeviceMachine } from "../../target/machine.js";
 import { type Dim, dimEquals, dimMax, dimMin, dimSymbols, NeedsBinding } from "../../ir/dim.js";
-import type { ContractOperation, Graph, Node, Value } from "../../ir/graph.js";
+import type { ContractOperation, Graph, Node, Origin, Value } from "../../ir/graph.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { isFloat } from "../../numerics/dtype.js";
 import { fail, InternalError } from "../../support/diagnostic.js";
@@ -14,8 +14,9 @@ import { isMovement, reshapeRuns } from "./index-map.js";
 import type { WrittenKernel } from "../tiled.js";
 import { type MoveContext, writeGather, writeScan, writeScatter } from "./move-kernels.js";
 import { planContract } from "./plan-contract.js";
-import { printPlan } from "./plan.js";
-import { bestPlan, type PlanChooser, planRows } from "./plan-rows.js";
+import { type Plan, printPlan } from "./plan.js";
+import { bestPlan, type ChosenKernel, type PlanChooser } from "./plan-choice.js";
+import { planRows } from "./plan-rows.js";
 import {
   makeLeaves,
   memoryOperands,
@@ -24,7 +25,7 @@ import {
   outputAccess,
   type PreparedGroup,
 } from "./prepare.js";
-import { analyseSpace, type Operand, type Space, type SpaceAxis } from "./space.js";
+import { analyseSpace, type Operand, type Space } from "./space.js";
 import {
   createStorageMap,
   isDeviceValue,
@@ -55,6 +56,7 @@ export function tileGraph(graph: Graph, options: TileOptions): TiledGraph {
     steps: [],
     hostValues: new Set(),
     names: new Map(),
+    plans: new Map(),
   };
   for (const input of graph.inputs) if (!storages.get(input)) state.hostValues.add(input);
   for (const group of groups) tileGroup(state, group);
@@ -70,6 +72,7 @@ interface State {
   /** Values that are on the host. */
   readonly hostValues: Set<Value>;
   readonly names: Map<string, number>;
+  readonly plans: TileContext["known"];
 }
 
 function tileGroup(state: State, group: Group): void {
@@ -136,38 +139,39 @@ function tileFused(state: State, group: Group): void {
   if (space === undefined)
     throw new InternalError(`${group.root.outputs[0]!.name} has no iteration space`);
   const contract = [...group.nodes].find((node) => node.op.kind === "contract");
-  const { rows, columns } = state.options.machine.tile;
-  const context: TileContext = {
-    name: kernelName(state, group.root, group.nodes),
-    grid: { rows, columns },
-    loadChannels: state.options.machine.channels.load,
-    producers: state.producers,
-  };
-  const { machine } = state.options;
-  const chooser = state.options.chooser ?? bestPlan;
-  const names = (axes: readonly SpaceAxis[]): string[] => axes.map((axis) => axis.name);
+  const context = contextOf(state, group, state.producers);
   const origins = [...group.nodes].flatMap((node) => node.origins);
   if (contract === undefined) {
     const prepared = prepareRows(state, group, space);
-    const chosen = planRows(prepared, machine, context, chooser);
-    if (chosen === undefined) doesNotFit(group, machine);
-    state.steps.push({
-      kind: "launch",
-      written: chosen.written,
-      plan: printPlan(chosen.plan, names(prepared.axes)),
-      origins,
-    });
+    pushPlanned(state, prepared, planRows(prepared, context), origins);
   } else {
     const prepared = prepareContract(state, group, space, contract);
-    const chosen = planContract(prepared, machine, context, chooser);
-    if (chosen === undefined) doesNotFit(group, machine);
-    state.steps.push({
-      kind: "launch",
-      written: chosen.written,
-      plan: printPlan(chosen.plan, names(prepared.axes)),
-      origins,
-    });
+    pushPlanned(state, prepared, planContract(prepared, context), origins);
   }
+}
+
+function contextOf(
+  state: State,
+  { root, nodes }: Group,
+  producers: TileContext["producers"],
+): TileContext {
+  const { machine, chooser = bestPlan } = state.options;
+  const name = kernelName(state, root, nodes);
+  return { name, machine, chooser, known: state.plans, producers };
+}
+
+function pushPlanned(
+  state: State,
+  { group, axes }: PreparedGroup,
+  chosen: ChosenKernel<Plan> | undefined,
+  origins: readonly Origin[],
+): void {
+  if (chosen === undefined) return doesNotFit(group, state.options.machine);
+  const plan = printPlan(
+    chosen.plan,
+    axes.map((axis) => axis.name),
+  );
+  state.steps.push({ kind: "launch", written: chosen.written, plan, origins });
 }
 
 function doesNotFit(group: Group, machine: DeviceMachine): never {
@@ -299,20 +303,8 @@ function copyOut(state: State, from: Value, to: Value): Storage {
   const space = analyseSpace({ nodes, root, producers });
   if (space === undefined) throw new InternalError(`cannot copy ${from.name}`);
   const prepared = prepareRows({ ...state, producers }, { nodes, root, space }, space);
-  const { machine, chooser } = state.options;
-  const context: TileContext = {
-    name: kernelName(state, root),
-    grid: { rows: machine.tile.rows, columns: machine.tile.columns },
-    loadChannels: machine.channels.load,
-    producers,
-  };
-  const chosen = planRows(prepared, machine, context, chooser ?? bestPlan);
-  if (chosen === undefined) doesNotFit({ nodes, root }, machine);
-  const plan = printPlan(
-    chosen.plan,
-    prepared.axes.map((axis) => axis.name),
-  );
-  state.steps.push({ kind: "launch", written: chosen.written, plan, origins });
+  const context = contextOf(state, prepared.group, producers);
+  pushPlanned(state, prepared, planRows(prepared, context), origins);
   return state.storages.get(to)!;
 }
 

@@ -1,0 +1,236 @@
+/**
+ * Choosing a plan. Candidates are written out as kernels, those that fit the machine are costed (kernel-cost.ts), and a
+ * chooser takes one: the compiler the cheapest, a test any (no choice changes a bit). What one plan could have
+ * otherwise is tried in turn, so that candidates add up instead of multiplying.
+ */
+import type { Kernel, KernelNode } from "../../ir/kernel.js";
+import { tileLimits } from "../../ir/tile.js";
+import { byteLength } from "../../numerics/dtype.js";
+import type { DeviceMachine } from "../../target/machine.js";
+import type { WrittenKernel } from "../tiled.js";
+import { kernelCycles } from "./kernel-cost.js";
+import type { SplitChoice, TilePlan } from "./plan.js";
+import { axisMax, type PreparedGroup } from "./prepare.js";
+import { PlanDoesNotFit } from "./kernel-writer.js";
+import type { TileContext } from "./tile-writer.js";
+
+/**
+ * Takes one of several plans, the likeliest first; `cyclesOf` one that does not fit is infinite. No plan takes
+ * fewer cycles than `least`.
+ */
+export type PlanChooser = <P>(
+  candidates: readonly P[],
+  cyclesOf: (plan: P) => number,
+  least: number,
+) => P | undefined;
+
+/** Plans that are written out and compared, of those that fit. */
+const plansCompared = 8;
+/** So close to the least that no comparing is worth its time. */
+const closeTo = 1.02;
+
+/** The cheapest of the first candidates that fit; among equals the first. */
+export const bestPlan: PlanChooser = (candidates, cyclesOf, least) => {
+  let best: { plan: (typeof candidates)[number]; cycles: number } | undefined;
+  let compared = 0;
+  for (const plan of candidates) {
+    if (compared === plansCompared || (best !== undefined && best.cycles < least * closeTo)) break;
+    const cycles = cyclesOf(plan);
+    if (!Number.isFinite(cycles)) continue;
+    compared++;
+    if (best === undefined || cycles < best.cycles) best = { plan, cycles };
+  }
+  return best?.plan;
+};
+
+export interface ChosenKernel<P> {
+  readonly plan: P;
+  readonly written: WrittenKernel;
+}
+
+/** Plans that differ from one in some respect. */
+export type Refinement<P> = (plan: P, written: WrittenKernel) => readonly P[];
+
+export interface Choice<P> {
+  readonly candidates: readonly P[];
+  /** Tried one after the other on what is chosen before. */
+  readonly refinements: readonly Refinement<P>[];
+  readonly least: number;
+  write(plan: P): WrittenKernel;
+}
+
+/** Undefined: none fits. */
+export function choosePlan<P extends TilePlan>(
+  choice: Choice<P>,
+  { axes, order }: Pick<PreparedGroup, "axes" | "order">,
+  { machine, chooser, known }: Pick<TileContext, "machine" | "chooser" | "known">,
+): ChosenKernel<P> | undefined {
+  const kernels = createKernels(choice, machine);
+  const [first] = choice.candidates;
+  const sample = first === undefined ? undefined : kernels.look(first).written?.kernel;
+  const extents = order.map((axis) => axes[axis]!.extent);
+  const key = sample === undefined ? undefined : kernelKey([order, extents, sample]);
+  const same = key === undefined ? undefined : (known.get(key) as P | undefined);
+  const plan = same ?? searchPlan(choice, kernels, chooser);
+  if (plan === undefined) return undefined;
+  if (key !== undefined) known.set(key, plan);
+  return { plan, written: kernels.look(plan).written! };
+}
+
+/** Groups that differ only in what they are called get the same plan. */
+function kernelKey(of: readonly unknown[]): string {
+  return JSON.stringify(of, (key, value: unknown) =>
+    key === "name" || key === "roles" ? undefined : value,
+  );
+}
+
+function searchPlan<P>(
+  { candidates, refinements, least }: Choice<P>,
+  kernels: Kernels<P>,
+  chooser: PlanChooser,
+): P | undefined {
+  const choose = (plans: readonly P[]): P | undefined =>
+    chooser(distinct(plans), (plan) => kernels.look(plan).cycles, least);
+  let plan = choose(candidates);
+  for (const refine of refinements) {
+    if (plan !== undefined) plan = choose([plan, ...refine(plan, kernels.look(plan).written!)]);
+  }
+  return plan;
+}
+
+/** Each once, where it comes first. */
+function distinct<P>(plans: readonly P[]): P[] {
+  const seen = new Set<string>();
+  return plans.filter((plan) => seen.size < seen.add(JSON.stringify(plan)).size);
+}
+
+interface Kernels<P> {
+  /** The kernel of a plan, if it fits. */
+  look(plan: P): { readonly cycles: number; readonly written?: WrittenKernel };
+}
+
+function createKernels<P>({ write }: Choice<P>, machine: DeviceMachine): Kernels<P> {
+  const known = new Map<string, ReturnType<Kernels<P>["look"]>>();
+  const make = (plan: P): ReturnType<Kernels<P>["look"]> => {
+    const written = writeFitting(() => write(plan), machine);
+    if (written === undefined) return { cycles: Number.POSITIVE_INFINITY };
+    return { cycles: kernelCycles(written.kernel, machine), written };
+  };
+  return {
+    look(plan) {
+      const key = JSON.stringify(plan);
+      const found = known.get(key) ?? make(plan);
+      known.set(key, found);
+      return found;
+    },
+  };
+}
+
+function writeFitting(
+  write: () => WrittenKernel,
+  machine: DeviceMachine,
+): WrittenKernel | undefined {
+  try {
+    const written = write();
+    return fitsMachine(written, machine) ? written : undefined;
+  } catch (error) {
+    if (error instanceof PlanDoesNotFit) return undefined;
+    throw error;
+  }
+}
+
+/** L1 and accumulators hold all slots of all values; no transfer or vec has more axes than the machine. */
+function fitsMachine(written: WrittenKernel, machine: DeviceMachine): boolean {
+  let l1 = 0;
+  let accumulators = 0;
+  for (const value of written.kernel.values) {
+    const cell = value.dtype === "i32" ? 4 : 8;
+    if (value.space === "accumulator") accumulators += value.elements * value.depth * cell;
+    else l1 += align(byteLength(value.dtype, value.elements)) * value.depth;
+  }
+  if (l1 > machine.l1.bytes || accumulators > machine.accumulators.bytes) return false;
+  return written.scalars.length <= tileLimits.scalars && transfersFit(written.kernel.body);
+}
+
+/** Slots begin on 64-byte boundaries. */
+function align(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}
+
+function transfersFit(nodes: readonly KernelNode[]): boolean {
+  return nodes.every((node) => {
+    if (node.kind === "loop") return transfersFit(node.body);
+    const { body } = node;
+    return (
+      (body.op !== "load" && body.op !== "store") || body.axes.length <= tileLimits.transferAxes
+    );
+  });
+}
+
+/** All ways to spread steps over trips, each as late as the one before or one trip later; the plainest first. */
+export function stageVariants(steps: number): number[][] {
+  return Array.from({ length: steps - 1 }).reduce<number[][]>(
+    (variants) =>
+      [0, 1].flatMap((later) => variants.map((stages) => [...stages, stages.at(-1)! + later])),
+    [[0]],
+  );
+}
+
+/** Depths matter where something is done again and again. */
+export function hasTimeLoop({ body }: Pick<Kernel, "body">): boolean {
+  return body.some(
+    (node) => node.kind === "loop" && (node.head.over === "time" || hasTimeLoop(node)),
+  );
+}
+
+/** Below this many points sharing out costs more than it gains. */
+const pointsPerMemberMin = 512;
+const innermostSplitPenalty = 1.5;
+
+/**
+ * Ways to share axes out over the members, the least work of the busiest member first; among equals the one that
+ * splits further out, where runs of memory stay long. `pointsPerResult`: how much work a point of the axes is.
+ */
+export function splitCandidates(
+  axes: readonly number[],
+  prepared: Pick<PreparedGroup, "axes" | "order">,
+  machine: DeviceMachine,
+  pointsPerResult = 1,
+): SplitChoice[][] {
+  const { rows, columns } = machine.tile;
+  const points = prepared.order.reduce(
+    (n, axis) => n * axisMax(prepared.axes[axis]!),
+    pointsPerResult,
+  );
+  const max = (axis: number): number => axisMax(prepared.axes[axis]!);
+  const choice = (axis: number, over: SplitChoice["over"], parts: number): SplitChoice => ({
+    axis,
+    over,
+    step: roundStep(Math.ceil(max(axis) / parts), axis === prepared.order.at(-1)),
+  });
+  const candidates: SplitChoice[][] = [];
+  if (points >= pointsPerMemberMin * 2) {
+    for (const axis of axes) candidates.push([choice(axis, "members", rows * columns)]);
+    for (const a of axes) {
+      for (const b of axes) {
+        if (a !== b) candidates.push([choice(a, "rows", rows), choice(b, "columns", columns)]);
+      }
+    }
+    // Fewer members may move longer runs.
+    for (const axis of axes) candidates.push([choice(axis, "rows", rows)]);
+  }
+  // Sharing out the innermost axis cuts every run of memory short.
+  const cut = (s: SplitChoice): number =>
+    s.axis === prepared.order.at(-1) && prepared.order.length > 1 ? innermostSplitPenalty : 1;
+  const share = (split: readonly SplitChoice[]): number =>
+    split.reduce((part, s) => (part * s.step * cut(s)) / max(s.axis), 1);
+  const sorted = candidates
+    .map((split, i) => ({ split, share: share(split), i }))
+    .sort((x, y) => x.share - y.share || x.i - y.i);
+  return [...sorted.map((c) => c.split), []];
+}
+
+/** Shares of the innermost axis are whole vectors. */
+function roundStep(step: number, innermost: boolean): number {
+  return innermost && step > 16 ? Math.ceil(step / 16) * 16 : step;
+}
