@@ -5,8 +5,10 @@
 import type { DecisionRecord } from "../isa/executable.js";
 import type { Graph } from "../ir/graph.js";
 import { contractBf16 } from "./2-optimize/contract-bf16.js";
+import { contractCodes } from "./2-optimize/contract-codes.js";
 import { depthwiseToReduce } from "./2-optimize/depthwise-to-reduce.js";
 import { expandArgmax } from "./2-optimize/expand-argmax.js";
+import { mergeScales } from "./2-optimize/merge-scales.js";
 import { narrowIntegers } from "./2-optimize/narrow-integers.js";
 import { splitReductions } from "./2-optimize/split-reductions.js";
 import { insertCopies } from "./3-partition/insert-copies.js";
@@ -36,6 +38,16 @@ export const graphPasses = [
     name: "narrow-integers",
     why: "the device computes in int32; int64 that provably fits need not go to the host",
     run: narrowIntegers,
+  },
+  {
+    name: "contract-codes",
+    why: "sums of products of codes are exact, and the tensor engine's fastest",
+    run: (graph, context) => contractCodes(graph, context.records),
+  },
+  {
+    name: "merge-scales",
+    why: "one multiplication between a sum and its codes, however the layer was quantized",
+    run: mergeScales,
   },
   {
     name: "depthwise-to-reduce",
@@ -78,6 +90,9 @@ export const stageNames: readonly string[] = [
 const passOrder: readonly (readonly [before: string, after: string, why: string])[] = [
   ["expand-argmax", "narrow-integers", "an index in int64 is narrowed only once it is computed"],
   ["expand-argmax", "split-reductions", "an index is found by reductions, which may be long"],
+  ["contract-codes", "merge-scales", "it finds the sums that the first one makes"],
+  ["contract-codes", "depthwise-to-reduce", "products of codes are found in contractions"],
+  ["contract-codes", "contract-bf16", "products of codes are exact, not rounded"],
   ["depthwise-to-reduce", "contract-bf16", "only what stays on the tensor engine is rounded"],
   ["contract-bf16", "insert-copies", "a rounding is a map that copies fuse with"],
 ];

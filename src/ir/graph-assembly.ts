@@ -29,6 +29,8 @@ import type { Graph, HostOperation, Node, Operation, Origin, Value } from "./gra
 export interface AssemblyOptions {
   /** Fold whatever is constant, however large: for evaluation on the host. */
   readonly foldAll?: boolean;
+  /** What the names of values begin with that have none of their own: "v" if it is not given. */
+  readonly prefix?: string;
 }
 
 /** Results above this are folded only if the inputs are no smaller. */
@@ -215,7 +217,7 @@ export class GraphAssembly {
   }
 
   #autoName(value: Draft): void {
-    do value.name = `v${this.#counter++}`;
+    do value.name = `${this.#options.prefix ?? "v"}${this.#counter++}`;
     while (this.#names.has(value.name));
     this.#names.set(value.name, value);
   }

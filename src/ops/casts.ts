@@ -2,8 +2,9 @@
 import type { Value } from "../ir/graph.js";
 import { convertData, decodeElement, encodeArray } from "../numerics/convert.js";
 import { type DType, isFloat } from "../numerics/dtype.js";
+import { saturate } from "../numerics/quantized-lanes.js";
 import type { Tensor } from "../numerics/tensor.js";
-import { dtypeAttribute, operator, saturate } from "./helpers.js";
+import { dtypeAttribute, operator } from "./helpers.js";
 import {
   Decline,
   type EvaluateContext,

@@ -5,13 +5,13 @@
 import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
 import type { DType } from "../numerics/dtype.js";
+import { encodeSteps } from "../numerics/quantized-lanes.js";
 import { leakyRelu } from "./activations.js";
 import { type LaneFunction, mean, operator, range, requiredInt } from "./helpers.js";
 import { averagePool } from "./pooling.js";
 import { integerProduct } from "./product.js";
 import {
   dequantize,
-  encodeLane,
   quantizeDynamically,
   requantize,
   scaleFactor,
@@ -78,7 +78,7 @@ function encode(
 ): Value {
   const offset = zeroAsFloat(b, zero);
   const inputs = offset === undefined ? [x, scale] : [x, scale, offset];
-  return b.map(dtype, inputs, (l, a, s, z) => encodeLane(l, l.div(a!, s!), z, dtype));
+  return b.map(dtype, inputs, (l, a, s, z) => encodeSteps(l, l.div(a!, s!), z, dtype));
 }
 
 /** A function of numbers between codes. Inputs: X, its scale, its zero point, scale and zero point of Y. */

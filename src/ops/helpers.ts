@@ -1,9 +1,9 @@
 /**
  * What most operator records share: records of one line, the type that a composite function computes in,
- * means, masks and integer limits as lane code. Knows no operator; those are in the family files.
+ * means and masks as lane code. Knows no operator; those are in the family files.
  */
 import { dtypeFromOnnx, onnxTypeName } from "../onnx/dtypes.js";
-import { type DType, dtypes } from "../numerics/dtype.js";
+import type { DType } from "../numerics/dtype.js";
 import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import { type Dim, dimProduct } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
@@ -109,19 +109,6 @@ export function selectLike(l: LaneBuilder, mask: Lane, x: Lane, y: Lane): Lane {
 
 export function lessThan(l: LaneBuilder, x: Lane, y: Lane): Lane {
   return x.type === "i32" ? l.ltI(x, y) : l.lt(x, y);
-}
-
-/** Smallest and largest value of an integer type of at most 32 bits. */
-export function integerLimits(dtype: DType): { readonly low: number; readonly high: number } {
-  const { bits, kind } = dtypes[dtype];
-  if (kind === "uint") return { low: 0, high: 2 ** bits - 1 };
-  return { low: -(2 ** (bits - 1)), high: 2 ** (bits - 1) - 1 };
-}
-
-/** An i32 lane saturated to an integer type of at most 16 bits. */
-export function saturate(l: LaneBuilder, x: Lane, dtype: DType): Lane {
-  const { low, high } = integerLimits(dtype);
-  return l.minI(l.maxI(x, l.constI(low)), l.constI(high));
 }
 
 /** How many elements `axes` of x hold, as a value to divide by. */

@@ -3,11 +3,12 @@
  * shape is known. Pools over regions of interest are in `regions.ts`.
  */
 import { type DType, dtypes } from "../numerics/dtype.js";
+import { integerLimits } from "../numerics/quantized-lanes.js";
 import type { GraphBuilder } from "../ir/builder.js";
 import { type Dim, dimAdd, dimMul, dimProduct, dimSub, staticShape } from "../ir/dim.js";
 import { shapeText } from "../ir/graph-shapes.js";
 import type { Value } from "../ir/graph.js";
-import { computeType, integerLimits, mean, operator, operatorOfMany, range } from "./helpers.js";
+import { computeType, mean, operator, operatorOfMany, range } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 import { slidingWindow, span, type SpatialAxis, spatialAxes } from "./spatial.js";
 

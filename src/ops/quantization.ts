@@ -5,10 +5,11 @@
  * Codes are brought back to a scale in one way everywhere: one conversion of the exact integer to fp32, one
  * multiplication by a factor that was computed before, rounding half to even, the zero point, saturation.
  */
-import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
+import type { GraphBuilder } from "../ir/builder.js";
 import { dimCeilDiv, dimEquals, dimExactDiv, dimMul } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import { type DType, isFloat } from "../numerics/dtype.js";
+import { decodeCode, encodeSteps } from "../numerics/quantized-lanes.js";
 import {
   alongAxis,
   asFloat,
@@ -16,21 +17,9 @@ import {
   operatorOfMany,
   optionalDtypeAttribute,
   range,
-  saturate,
 } from "./helpers.js";
 import { integerProduct, isKnownZero } from "./product.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
-
-/** The fp32 value nearest to a code: rounded half to even, moved by the zero point, saturated. */
-export function encodeLane(
-  l: LaneBuilder,
-  scaled: Lane,
-  zero: Lane | undefined,
-  dtype: DType,
-): Lane {
-  const rounded = l.rint(scaled);
-  return saturate(l, l.toI(zero === undefined ? rounded : l.add(rounded, zero)), dtype);
-}
 
 /** A zero point as fp32; undefined where it is absent or known to be 0 everywhere. */
 export function zeroAsFloat(b: GraphBuilder, zero: Value | undefined): Value | undefined {
@@ -49,7 +38,7 @@ export function requantize(
   const offset = zeroAsFloat(b, zero);
   const inputs = offset === undefined ? [acc, factor] : [acc, factor, offset];
   return b.map(dtype, inputs, (l, sum, f, z) =>
-    encodeLane(l, l.mul(asFloat(l, sum!), f!), z, dtype),
+    encodeSteps(l, l.mul(asFloat(l, sum!), f!), z, dtype),
   );
 }
 
@@ -139,7 +128,7 @@ function lowerQuantize(c: LowerContext): Value {
   const offset = zeroAsFloat(b, zero);
   const inputs = offset === undefined ? [x, scale] : [x, scale, offset];
   const codes = b.map(dtype, inputs, (l, a, s, z) =>
-    encodeLane(l, l.div(asFloat(l, a!), s!), z, dtype),
+    encodeSteps(l, l.div(asFloat(l, a!), s!), z, dtype),
   );
   return b.reshape(codes, shape);
 }
@@ -159,10 +148,9 @@ export function dequantize(
   dtype: DType,
 ): Value {
   const keep = { keep: true };
-  if (isFloat(x.dtype) || zero === undefined || isKnownZero(zero)) {
-    return b.map(dtype, [x, scale], (l, q, s) => l.mul(asFloat(l, q!), s!), keep);
-  }
-  return b.map(dtype, [x, scale, zero], (l, q, s, z) => l.mul(l.toF(l.subI(q!, z!)), s!), keep);
+  if (isFloat(x.dtype)) return b.map(dtype, [x, scale], (l, q, s) => l.mul(q!, s!), keep);
+  const inputs = zero === undefined || isKnownZero(zero) ? [x, scale] : [x, scale, zero];
+  return b.map(dtype, inputs, (l, q, s, z) => decodeCode(l, q!, s!, z), keep);
 }
 
 export interface DynamicCodes {
@@ -181,10 +169,10 @@ export function quantizeDynamically(b: GraphBuilder, x: Value): DynamicCodes {
     return l.select(l.eq(width, l.constF(0)), l.constF(1), l.div(width, l.constF(255)));
   });
   const zero = b.map("u8", [low, scale], (l, m, s) =>
-    encodeLane(l, l.div(l.sub(l.constF(0), m!), s!), undefined, "u8"),
+    encodeSteps(l, l.div(l.sub(l.constF(0), m!), s!), undefined, "u8"),
   );
   const codes = b.map("u8", [x, scale, zero], (l, a, s, z) =>
-    encodeLane(l, l.div(a!, s!), l.toF(z!), "u8"),
+    encodeSteps(l, l.div(a!, s!), l.toF(z!), "u8"),
   );
   return { codes, scale, zero };
 }

@@ -1,5 +1,7 @@
 /** What graph passes share: replacing nodes and values without touching the input graph. */
-import type { Graph, Node, Value } from "../../ir/graph.js";
+import type { GraphBuilder } from "../../ir/builder.js";
+import { createGraphBuilder } from "../../ir/graph-builder.js";
+import type { Graph, Node, Origin, Value } from "../../ir/graph.js";
 
 /** What a node becomes: nodes that make `outputs`, which stand for its own outputs from then on. */
 export interface Replacement {
@@ -32,6 +34,25 @@ export function rewriteNodes(graph: Graph, visit: (node: Node) => Replacement | 
   if (replaced.size === 0) return graph;
   const outputs = graph.outputs.map(({ name, value }) => ({ name, value: current(value) }));
   return dropDeadNodes({ ...graph, nodes, outputs });
+}
+
+/**
+ * What `write` builds in place of a node, from values of the graph; undefined if it gives up. Names derive from the
+ * replaced value's; `tag` keeps those of one pass apart from those of others.
+ */
+export function buildReplacement(
+  node: Node,
+  tag: string,
+  origins: readonly Origin[],
+  write: (b: GraphBuilder) => Value | undefined,
+): Replacement | undefined {
+  const [{ name }] = node.outputs as [Value];
+  const b = createGraphBuilder({ prefix: `${name}.${tag}` });
+  b.setOrigins(origins);
+  const value = write(b);
+  if (value === undefined) return undefined;
+  b.name(value, name);
+  return { nodes: b.finish(name, [{ name, value }]).nodes, outputs: [value] };
 }
 
 /** Without nodes that no output depends on. */
