@@ -110,8 +110,9 @@ function relativeError(actual: HostValue | undefined, expected: HostValue): numb
 const scoreRankMax = 3;
 
 function otherClass(actual: Tensor, expected: Tensor, limit: number): string | undefined {
-  const classes = expected.shape.at(-1) ?? 0;
-  if (expected.shape.length > scoreRankMax || classes < 2) return undefined;
+  const shape = scoresShape(expected.shape);
+  const classes = shape.at(-1) ?? 0;
+  if (shape.length > scoreRankMax || classes < 2) return undefined;
   const values = decodeNumbers(actual.dtype, actual.data);
   const wanted = decodeNumbers(expected.dtype, expected.data);
   for (let start = 0; start < wanted.length; start += classes) {
@@ -124,6 +125,13 @@ function otherClass(actual: Tensor, expected: Tensor, limit: number): string | u
     }
   }
   return undefined;
+}
+
+/** [batch, classes, 1, 1], as pooling leaves it, is [batch, classes]. */
+function scoresShape(shape: readonly number[]): readonly number[] {
+  const [batch, classes, ...spatial] = shape;
+  const isPooled = spatial.length > 0 && spatial.every((extent) => extent === 1);
+  return isPooled ? [batch!, classes!] : shape;
 }
 
 function largestAt(values: ArrayLike<number>, start: number, count: number): number {

@@ -32,6 +32,10 @@ describe("a network's output", () => {
     expect(judge(f32([2, 2], [1000, 0, 0.4, 0.5]), close).difference).toBe(
       "y: class 1 is on top in row 1, not 0",
     );
+    // What pooling leaves: the classes are not the last axis.
+    const rule = { rule: "model", relative: 0.1 } as const;
+    const pooled = (x: number, y: number) => f32([1, 2, 1, 1], [x, y]);
+    expect(judge(pooled(9.2, 9.3), pooled(10, 8.5), rule).difference).toMatch("class 1 is on top");
     const tie = f32([2, 2], [1000, 0, 1, 0.9999]);
     expect(judge(f32([2, 2], [1000, 0, 0.9999, 1]), tie).difference).toBeUndefined();
   });

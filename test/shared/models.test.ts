@@ -1,13 +1,13 @@
 /**
- * Real models through the command line's own path: compiled, run on the JIT, held against recorded outputs; and
- * sessions whose shapes change, which must not compile again and again.
+ * Real models through the command line's own path, on every recorded set: the largest difference is at most 1e-3 of the
+ * largest value of an output (fp16: 1e-2), integers are equal, the same class is on top. States and caches that a
+ * set takes from the outputs of the one before it are also fed back from our own outputs.
  */
-import { Tensor } from "onnxruntime-common";
 import { describe, expect, test } from "vitest";
-import { decodeNumbers } from "../../src/numerics/convert.js";
-import type { Tensor as HostTensor } from "../../src/numerics/tensor.js";
+import type { NumericData } from "../../src/numerics/convert.js";
+import { isTensor } from "../../src/ops/context.js";
+import type { HostValue } from "../../src/ops/record.js";
 import { createSimulatedDevice } from "../../src/runtime/device.js";
-import { InferenceSession } from "../../src/runtime/inference-session.js";
 import { judgeOutputs, type JudgeRule, modelRule } from "../../src/runtime/judge.js";
 import { createModelRunner, type RanOn } from "../../src/runtime/model-runner.js";
 import { openFiles } from "../../src/runtime/node/files.js";
@@ -17,11 +17,15 @@ import {
   findTestCases,
   readTestModel,
   readTestSet,
+  type TestCase,
+  type TestSet,
 } from "../../src/runtime/test-case.js";
+import type { Engine } from "../../src/sim/engine.js";
+import { createReferenceEngine } from "../../src/sim/reference/reference.js";
 import { findDevice } from "../../src/target/machines.js";
 
 const source = openFiles("../shared/models");
-const models = findTestCases(source);
+const models = findTestCases(source).map((model) => [model.path, model] as const);
 
 /** Not all on the accelerator: control flow that depends on data, and an encoder of any length. */
 const partly: ReadonlySet<string> = new Set([
@@ -30,130 +34,110 @@ const partly: ReadonlySet<string> = new Set([
   "g2p-en-encoder",
 ]);
 
-/** basic-pitch takes logarithms of near silence: ONNX Runtime itself differs by 1.2e-3 with and without optimising. */
-const rules: Readonly<Record<string, JudgeRule>> = {
-  "basic-pitch": { rule: "model", relative: 5e-3 },
+/** Inputs that are outputs of the set before: recurrent state in and out, and growing caches. */
+const chainedInputs: Readonly<Record<string, number>> = {
+  "dtln-1": 1,
+  "dtln-2": 1,
+  "gpt2-tiny-random-fp32": 5,
+  "silero-vad-v6": 1,
+  "stories260k-fp32": 10,
+  "stories260k-int4": 10,
+  "stories260k-int8dyn": 10,
+  "stories260k-opset23": 10,
 };
 
-describe.each(["pf1", "mini"])("%s", (machineName) => {
-  const machine = findDevice(machineName);
-  const device = createSimulatedDevice(sharedJit());
+/**
+ * basic-pitch takes logarithms of near silence. Its last output evaluated in double precision is 8.0e-4 of the largest
+ * value from ours, 3.9e-4 from the recorded one and 8.9e-4 from ONNX Runtime's with its optimisations on,
+ * which is 1.2e-3 from the recorded one; ours is 1.1e-3 from it. All of that comes from rounding in its first 26
+ * convolutions, each of 256 products, and is amplified two thousand times by the logarithm.
+ */
+const rules: Readonly<Record<string, JudgeRule>> = {
+  "basic-pitch": { rule: "model", relative: 1.2e-3 },
+};
 
-  test.each(models.map((model) => [model.path, model] as const))("%s", async (path, testCase) => {
-    const model = readTestModel(source, testCase);
-    const runner = createModelRunner({
-      model,
-      machine,
-      precision: "fp32",
-      dims: new Map(),
-      device,
-      externalData: externalDataOf(source, testCase.modelPath),
-    });
-    for (const files of testCase.sets) {
-      const { inputs, outputs } = readTestSet(source, model, files);
-      const result = await runner.run(inputs);
-      const expected: readonly RanOn[] = partly.has(path)
-        ? ["accelerator", "mixed"]
-        : ["accelerator"];
-      expect(expected).toContain(result.ranOn);
-      expect(result.reason).toBeUndefined();
-      const rule = rules[path] ?? modelRule;
-      expect(judgeOutputs(result.outputs, outputs, rule).difference).toBeUndefined();
-    }
-  });
-});
+type Values = ReadonlyMap<string, HostValue>;
 
-const options = { cacheDir: false } as const;
-
-function ids(values: readonly number[]): Tensor {
-  return new Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
-}
-
-/** Greedy decoding with the cache handed back, as a client of ONNX Runtime does it. */
-async function decode(session: InferenceSession, steps: number): Promise<number[]> {
-  let tokens = [1, 403, 407, 261, 378];
-  let past = 0;
-  const story: number[] = [];
-  let cache: Record<string, Tensor> = Object.fromEntries(
-    session.inputNames
-      .filter((name) => name.startsWith("past_key_values"))
-      .map((name) => [name, new Tensor("float32", new Float32Array(0), [1, 4, 0, 8])]),
-  );
-  for (let step = 0; step < steps; step++) {
-    const total = past + tokens.length;
-    const results = await session.run({
-      input_ids: ids(tokens),
-      attention_mask: ids(new Array<number>(total).fill(1)),
-      position_ids: ids(tokens.map((_, i) => past + i)),
-      ...cache,
-    });
-    const logits = results["logits"]!;
-    const classes = logits.dims.at(-1)!;
-    const last = (logits.data as Float32Array).subarray(-classes);
-    const best = last.indexOf(Math.max(...last));
-    story.push(best);
-    past = total;
-    tokens = [best];
-    cache = Object.fromEntries(
-      Object.keys(cache).map((name) => [
-        name,
-        results[name.replace("past_key_values", "present")]! as Tensor,
-      ]),
-    );
-  }
-  return story;
-}
-
-test("64 tokens of a story: two programs, none after the second step", async () => {
-  const path = "../shared/models/stories260k-fp32/model.onnx";
-  const session = await InferenceSession.create(path, options);
-  const begin = await decode(session, 2);
-  expect(session.stats.programs).toBe(2);
-  const story = await decode(session, 64);
-  expect(story.slice(0, 2)).toEqual(begin);
-  expect(session.stats.programs).toBe(2);
-  // Every step compiled for its own shape gives the same tokens.
-  const exact = await InferenceSession.create(path, options);
-  expect(await decode(exact, 6)).toEqual(story.slice(0, 6));
-});
-
-test("lines of ten widths: two programs", async () => {
-  const testCase = models.find((model) => model.path === "ppocr-rec-ch-v4")!;
+function load([path, testCase]: readonly [string, TestCase], machine: string, engine: Engine) {
   const model = readTestModel(source, testCase);
-  const { inputs } = readTestSet(source, model, testCase.sets[0]!);
-  const [[name, line]] = [...inputs] as [[string, HostTensor]];
-  const width = line.shape[3]!;
   const runner = createModelRunner({
     model,
-    machine: findDevice("pf1"),
+    machine: findDevice(machine),
     precision: "fp32",
     dims: new Map(),
-    device: createSimulatedDevice(sharedJit()),
+    device: createSimulatedDevice(engine),
+    externalData: externalDataOf(source, testCase.modelPath),
   });
-  const scores = async (columns: number) => {
-    const values = decodeNumbers(line.dtype, line.data);
-    const data = Float32Array.from({ length: 3 * 48 * columns }, (_, i) => {
-      return values[Math.floor(i / columns) * width + ((i % columns) % width)]!;
-    });
-    const narrowed: HostTensor = { dtype: "f32", shape: [1, 3, 48, columns], data };
-    const { outputs } = await runner.run(new Map([[name, narrowed]]));
-    const [result] = outputs.values();
-    return result as HostTensor;
-  };
-  const whole = await scores(width);
-  for (let i = 1; i < 10; i++) {
-    const { shape } = await scores(width - 16 * i);
-    expect(shape).toEqual([1, expect.any(Number), 6625]);
+  const sets = testCase.sets.map((files) => readTestSet(source, model, files));
+  return { runner, sets, rule: rules[path] ?? modelRule, mayUseHost: partly.has(path) };
+}
+
+type LoadedModel = ReturnType<typeof load>;
+
+/** Runs a set and judges it; returns our outputs. */
+async function check(
+  { runner, rule, mayUseHost }: LoadedModel,
+  inputs: Values,
+  outputs: Values,
+): Promise<Values> {
+  const result = await runner.run(inputs);
+  const expected: readonly RanOn[] = mayUseHost ? ["accelerator", "mixed"] : ["accelerator"];
+  expect(expected).toContain(result.ranOn);
+  expect(result.reason).toBeUndefined();
+  expect([...result.outputs.keys()]).toEqual(expect.arrayContaining([...outputs.keys()]));
+  expect(judgeOutputs(result.outputs, outputs, rule).difference).toBeUndefined();
+  return result.outputs;
+}
+
+/** By input of `set`, the output of `before` that holds the same elements. Zeros and scalars say nothing. */
+function chainOf(set: TestSet, before: TestSet): ReadonlyMap<string, string> {
+  const links = new Map<string, string>();
+  for (const [input, value] of set.inputs) {
+    for (const [output, earlier] of before.outputs) {
+      if (areSame(value, earlier)) links.set(input, output);
+    }
   }
-  expect(runner.stats.programs).toBe(2);
-  // The program for any width gives the bits of the one for this width.
-  const wider = createModelRunner({
-    model,
-    machine: findDevice("pf1"),
-    precision: "fp32",
-    dims: new Map(),
-    device: createSimulatedDevice(sharedJit()),
+  return links;
+}
+
+function areSame(a: HostValue, b: HostValue): boolean {
+  if (!isTensor(a) || !isTensor(b) || a.dtype !== b.dtype) return false;
+  if (a.shape.join() !== b.shape.join() || new Set(a.data as Float32Array).size < 2) return false;
+  return (a.data as NumericData).every((element, i) => element === b.data[i]);
+}
+
+describe.each(["pf1", "mini"])("%s", (machine) => {
+  test.each(models)("%s", async (path, testCase) => {
+    const loaded = load([path, testCase], machine, sharedJit());
+    let chained = 0;
+    let before: { readonly set: TestSet; readonly ours: Values } | undefined;
+    for (const set of loaded.sets) {
+      const ours = await check(loaded, set.inputs, set.outputs);
+      const links = before === undefined ? new Map() : chainOf(set, before.set);
+      if (links.size > 0) {
+        const fed = [...links].map(
+          ([input, output]) => [input, before!.ours.get(output)!] as const,
+        );
+        await check(loaded, new Map([...set.inputs, ...fed]), set.outputs);
+      }
+      chained += links.size;
+      before = { set, ours };
+    }
+    expect(chained).toBe(chainedInputs[path] ?? 0);
   });
-  const [alone] = (await wider.run(inputs)).outputs.values();
-  expect((alone as HostTensor).data).toEqual(whole.data);
+});
+
+/** Small enough for the reference simulator: under ten seconds a set. */
+const small = models.filter(([path]) =>
+  /^(bert|dtln|g2p|gpt2|mlperf|mujoco|silero|stories)/.test(path),
+);
+
+describe("the reference simulator gives the JIT's bits", () => {
+  test.each(small)("%s", async (path, testCase) => {
+    const plain = load([path, testCase], "mini", createReferenceEngine());
+    const fast = load([path, testCase], "mini", sharedJit());
+    for (const { inputs, outputs } of plain.sets) {
+      expect(await check(plain, inputs, outputs)).toEqual(await check(fast, inputs, outputs));
+    }
+  });
 });
