@@ -10,6 +10,7 @@ import { depthwiseToReduce } from "./2-optimize/depthwise-to-reduce.js";
 import { expandArgmax } from "./2-optimize/expand-argmax.js";
 import { mergeScales } from "./2-optimize/merge-scales.js";
 import { narrowIntegers } from "./2-optimize/narrow-integers.js";
+import { shareEqual } from "./2-optimize/share-equal.js";
 import { splitReductions } from "./2-optimize/split-reductions.js";
 import { insertCopies } from "./3-partition/insert-copies.js";
 
@@ -29,6 +30,11 @@ export interface GraphPass {
 
 /** Phase 2. Import (phase 1) has folded and canonicalised while it built; phases 4 to 6 have one pass each. */
 export const graphPasses = [
+  {
+    name: "share-equal",
+    why: "exporters write equal operations many times over",
+    run: shareEqual,
+  },
   {
     name: "expand-argmax",
     why: "engines reduce to values, not to positions",
