@@ -86,7 +86,7 @@ export interface InferenceSession {
     fetches: Fetches,
     options?: OrtSession.RunOptions,
   ): Promise<Record<string, OrtTensor>>;
-  /** Gives device memory back. The session cannot be used any more. */
+  /** Gives device memory back and ends the threads that used it. The session cannot be used any more. */
   release(): Promise<void>;
 }
 

@@ -11,15 +11,16 @@ import type { Layout } from "../slots/storage.js";
 export type WorkEstimate = (scalars: Int32Array) => number;
 
 /**
- * From this work on a launch is shared. A sleeping thread takes 5 to 50 us to wake up; launches of less than about
- * 20 us gained nothing.
+ * From this work on, about 80 us, a launch is shared. To wake a thread and to wait for it was seen to cost 10 us, and 50
+ * where other processes wanted the cores.
  */
-export const sharedWorkMin = 200_000;
+export const sharedWorkMin = 800_000;
 
-/** Beside one multiplication and addition of a matrix product. */
+/** Measured beside one multiplication and addition of a matrix product. */
+const perInstruction = 1000;
 const perMovedElement = 5;
-const perLanePosition = 5;
-const perLaneInstruction = 2;
+const perLanePosition = 1;
+const perLaneInstruction = 0.4;
 
 export function createWorkEstimate(program: Program, layout: Layout): WorkEstimate {
   let known: { readonly scalars: Int32Array; readonly work: number } | undefined;
@@ -41,7 +42,9 @@ interface Context {
 function workOf(nodes: readonly ProgramNode[], context: Context): number {
   let work = 0;
   for (const node of nodes) {
-    if (node.kind === "instruction") work += instructionWork(node.instruction, context);
+    if (node.kind === "instruction") {
+      work += perInstruction + instructionWork(node.instruction, context);
+    }
     if (node.kind === "loop") work += trips(node.head, context) * workOf(node.body, context);
   }
   return work;
