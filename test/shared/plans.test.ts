@@ -13,7 +13,7 @@ import { findTestCases, readTestModel, readTestSet } from "../../src/runtime/tes
 import { loadExecutable } from "../../src/runtime/walk.js";
 import { createJitEngine } from "../../src/sim/jit/jit.js";
 import { findDevice } from "../../src/target/machines.js";
-import { randomPlans } from "../support/plan-variants.js";
+import { plansOf, randomPlans } from "../support/plan-variants.js";
 
 const source = openFiles("../shared/models");
 const device = createSimulatedDevice(createJitEngine());
@@ -38,6 +38,7 @@ test.each(findTestCases(source).map((model) => [model.path, model] as const))(
     const shapes = [...inputs].flatMap(([name, value]) =>
       isTensor(value) ? [[name, value.shape] as const] : [],
     );
+    const plans = new Set<string>();
     const run = async ({ machine, fuse, seed }: Variant) => {
       const executable = compileModel(model, {
         machine: findDevice(machine),
@@ -46,6 +47,7 @@ test.each(findTestCases(source).map((model) => [model.path, model] as const))(
         inputShapes: new Map(shapes),
         fuse,
         chooser: seed === undefined ? bestPlan : randomPlans(seed),
+        observe: (stage) => plans.add(plansOf(stage).join("\n")),
       });
       const outputs = await loadExecutable(executable, device).run(inputs);
       return [...outputs.values()].map((value) => bytesOf(value as Tensor));
@@ -54,6 +56,8 @@ test.each(findTestCases(source).map((model) => [model.path, model] as const))(
     for (const variant of variants) {
       expect(await run(variant), JSON.stringify(variant)).toEqual(preferred);
     }
+    // One of each variant, and the stages that have none.
+    expect(plans.size).toBe(variants.length + 2);
   },
 );
 

@@ -76,6 +76,11 @@ const models: Readonly<Record<string, PlanModel>> = {
     nodes: [node("ConvTranspose", ["x", "w"], ["y"], { strides: [2, 2], pads: [1, 1, 1, 1] })],
     outputs: { y: "f32[1, 13, 18, 14]" },
   },
+  "softmax of a row longer than L1": {
+    inputs: { x: "f32[1, 70001]" },
+    nodes: [node("Softmax", ["x"], ["y"])],
+    outputs: { y: "f32[1, 70001]" },
+  },
   "softmax of rows longer than a tile": {
     inputs: { x: "f32[2, 20011]" },
     nodes: [node("Softmax", ["x"], ["y"])],
@@ -98,6 +103,42 @@ const models: Readonly<Record<string, PlanModel>> = {
     opset: 23,
     nodes: [node("Attention", ["q", "k", "v", "m"], ["y"])],
     outputs: { y: "f32[1, 4, 37, 16]" },
+  },
+  "attention of heads in fp16": {
+    inputs: {
+      q: "f16[1, 3, 19, 24]",
+      k: "f16[1, 3, 45, 24]",
+      v: "f16[1, 3, 45, 24]",
+    },
+    opset: 23,
+    nodes: [node("Attention", ["q", "k", "v"], ["y"], { is_causal: 1 })],
+    outputs: { y: "f16[1, 3, 19, 24]" },
+  },
+  "product and softmax of open rows in bf16": {
+    inputs: { x: "bf16[N, 300]" },
+    dims: { N: { min: 1, max: 60, now: 23 } },
+    weights: { w: "bf16[300, 70]" },
+    nodes: [node("MatMul", ["x", "w"], ["p"]), node("Softmax", ["p"], ["y"])],
+    outputs: { y: "bf16[?, 70]" },
+  },
+  "convolution, bias and relu in fp16": {
+    inputs: { x: "f16[1, 70, 12, 13]" },
+    weights: { w: "f16[40, 70, 3, 3]", bias: "f16[40]" },
+    nodes: [
+      node("Conv", ["x", "w", "bias"], ["c"], { pads: [1, 1, 1, 1] }),
+      node("Relu", ["c"], ["y"]),
+    ],
+    outputs: { y: "f16[1, 40, 12, 13]" },
+  },
+  "integer convolution of open rows": {
+    inputs: { x: "u8[1, 33, H, 9]" },
+    dims: { H: { min: 3, max: 30, now: 17 } },
+    weights: {
+      w: "i8[20, 33, 3, 3]",
+      zero: { dtype: "u8", shape: [], data: Uint8Array.of(9) },
+    },
+    nodes: [node("ConvInteger", ["x", "w", "zero"], ["y"], { pads: [1, 1, 1, 1] })],
+    outputs: { y: "i32[1, 20, ?, 9]" },
   },
   "integer product with zero points, rescaled": {
     inputs: { x: "u8[29, 200]" },
@@ -159,11 +200,31 @@ const models: Readonly<Record<string, PlanModel>> = {
   },
 };
 
-export const planGraphs: Readonly<Record<string, () => RandomGraph>> = Object.fromEntries(
-  Object.entries(models).map(([name, model], i) => [name, () => importPlanModel(model, i)]),
+/** Each with dims as said; where there are open ones, also with other maxima, and bound. */
+export const planGraphs: Readonly<Record<string, () => RandomGraph[]>> = Object.fromEntries(
+  Object.entries(models).map(([name, model], i) => [
+    name,
+    () => dimSettings(model).map((dims) => importPlanModel(model, i, dims)),
+  ]),
 );
 
-function importPlanModel(model: PlanModel, seed: number): RandomGraph {
+type DimSettings = Readonly<Record<string, number | { min: number; max: number }>>;
+
+function dimSettings({ dims = {} }: PlanModel): DimSettings[] {
+  const all = (
+    of: (dim: { min: number; max: number; now: number }) => DimSettings[string],
+  ): DimSettings => Object.fromEntries(Object.entries(dims).map(([name, dim]) => [name, of(dim)]));
+  const declared = all(({ min, max }) => ({ min, max }));
+  if (Object.keys(dims).length === 0) return [declared];
+  return [
+    declared,
+    all(({ min, max }) => ({ min, max: 3 * max + 1 })),
+    all(({ min, now }) => ({ min, max: now })),
+    all(({ now }) => now),
+  ];
+}
+
+function importPlanModel(model: PlanModel, seed: number, settings: DimSettings): RandomGraph {
   const { weights = {}, dims = {}, ...init } = model;
   const random = new Random(seed);
   const initializers = Object.fromEntries(
@@ -173,7 +234,7 @@ function importPlanModel(model: PlanModel, seed: number): RandomGraph {
     ]),
   );
   const { graph } = importModel(onnxModel({ ...init, initializers }), {
-    dims: new Map(Object.entries(dims).map(([name, { min, max }]) => [name, { min, max }])),
+    dims: new Map(Object.entries(settings)),
   });
   const inputs = new Map(
     Object.entries(model.inputs).map(([name, type]) => [name, randomTensor(random, type, dims)]),

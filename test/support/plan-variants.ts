@@ -3,7 +3,7 @@
  * change a bit, so every variant is held against the graph's own meaning (the evaluator on the imported graph).
  */
 import { isDeepStrictEqual } from "node:util";
-import { compileGraph } from "../../src/compiler/compile.js";
+import { compileGraph, type Stage } from "../../src/compiler/compile.js";
 import { bestPlan, type PlanChooser } from "../../src/compiler/4-tile/plan-choice.js";
 import type { Graph } from "../../src/ir/graph.js";
 import { decodeNumbers } from "../../src/numerics/convert.js";
@@ -58,12 +58,13 @@ export function threadVariantsOf(seed: number): Variant[] {
   ];
 }
 
-/** The outputs in which the variant differs from the graph's meaning, in words. */
+/** The outputs in which the variant differs from the graph's meaning, in words; `met` gets the plans' texts. */
 export async function differences(
   graph: Graph,
   inputs: ReadonlyMap<string, Tensor>,
   variant: Variant,
   expected = expectedOutputs(graph, inputs),
+  met = new Set<string>(),
 ): Promise<string[]> {
   const executable = compileGraph(graph, {
     machine: machines[variant.machine],
@@ -71,6 +72,7 @@ export async function differences(
     precision: "fp32",
     fuse: variant.fuse,
     chooser: variant.plans === undefined ? bestPlan : randomPlans(variant.plans),
+    observe: (stage) => plansOf(stage).forEach((plan) => met.add(plan)),
   });
   const device = createSimulatedDevice(engines[variant.engine]);
   const loaded = loadExecutable(executable, device);
@@ -94,6 +96,12 @@ async function startThreads(
     await new Promise((resolve) => setTimeout(resolve, 5));
     await loaded.run(inputs);
   }
+}
+
+/** The plans of all launches, once they are chosen. */
+export function plansOf(stage: Stage): string[] {
+  if (stage.name !== "tile" || stage.kind !== "tiled") return [];
+  return stage.tiled.steps.flatMap((step) => (step.kind === "launch" ? [step.plan] : []));
 }
 
 export function expectedOutputs(

@@ -165,7 +165,7 @@ function loadOperand(
     elements: box.elements,
     depth: options.depth,
   });
-  const isUniform = !state.insideTime || timeLoopsUniform(state);
+  const isUniform = state.plan.multicast && (!state.insideTime || timeLoopsUniform(state));
   const multicast = isUniform
     ? state.spatial.find(({ axis }) => !usesAxis(access, axis))
     : undefined;

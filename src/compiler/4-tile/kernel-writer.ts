@@ -66,6 +66,7 @@ export class KernelWriter {
   readonly #stack: KernelNode[][] = [[]];
   readonly #open: LoopHead[] = [];
   #stage: KernelStatement["stage"];
+  #isStaged = false;
   #loops = 0;
 
   constructor(name: string, grid: Kernel["grid"]) {
@@ -146,6 +147,7 @@ export class KernelWriter {
   runLate(by: number): void {
     const loop = this.#open.findLast((head) => head.over === "time");
     this.#stage = loop === undefined || by === 0 ? undefined : { loop: loop.id, by };
+    this.#isStaged ||= this.#stage !== undefined;
   }
 
   /**
@@ -194,14 +196,14 @@ export class KernelWriter {
   }
 
   finish(): WrittenKernel {
-    const late = lateReads(this.#stack[0]!, this.#values.length);
+    const values = this.#isStaged ? withRoom(this.#values, this.#stack[0]!) : this.#values;
     return {
       kernel: {
         name: this.#name,
         grid: this.#grid,
         scalarCount: this.#scalars.length,
         bindings: this.#bindings.map((b) => b.binding),
-        values: this.#values.map((value, i) => ({ ...value, depth: value.depth + late[i]! })),
+        values,
         body: this.#stack[0]!,
         roles: this.#roles.map((r) => r.name),
       },
@@ -217,13 +219,12 @@ export class KernelWriter {
 }
 
 /**
- * Per value how many trips after its writer its readers run: as many more slots does it take. An engine sees one
- * slot of a value, so all its readers on one engine run in the same stage.
+ * A value takes as many more slots as its readers run trips after its writer. An engine sees one slot of a value,
+ * so all its readers on one engine run in the same stage.
  */
-function lateReads(body: readonly KernelNode[], values: number): number[] {
-  const late = Array.from({ length: values }, () => 0);
+function withRoom(values: readonly TileValue[], body: readonly KernelNode[]): TileValue[] {
+  const late = values.map(() => 0);
   const statements = statementsOf(body);
-  if (statements.every(({ statement }) => statement.stage === undefined)) return late;
   const writers = new Map(
     statements.flatMap((placed) =>
       writesOf(placed.statement.body).map(({ operand }) => [operand.value, placed] as const),
@@ -241,7 +242,7 @@ function lateReads(body: readonly KernelNode[], values: number): number[] {
       if (!isOutside) late[value] = Math.max(late[value]!, by - (writer.statement.stage?.by ?? 0));
     }
   }
-  return late;
+  return values.map((value, i) => ({ ...value, depth: value.depth + late[i]! }));
 }
 
 export function addAffine(a: Affine, b: Affine, scale = 1): Affine {

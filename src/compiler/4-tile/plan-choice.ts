@@ -25,7 +25,7 @@ export type PlanChooser = <P>(
 ) => P | undefined;
 
 /** Plans that are written out and compared, of those that fit. */
-const plansCompared = 8;
+const plansCompared = 5;
 /** So close to the least that no comparing is worth its time. */
 const closeTo = 1.02;
 

@@ -76,6 +76,7 @@ export function planContract(
               return { ...plan, ...panel, tile, order: loopOrder(prepared, panel.panelA) };
             }),
           ),
+        (plan) => [{ ...plan, multicast: false }],
         (plan, { kernel }) => (hasTimeLoop(kernel) ? operandDepths(plan) : []),
         (plan, { kernel }) => (hasTimeLoop(kernel) ? resultDepths(plan) : []),
       ],
@@ -138,6 +139,7 @@ function makePlan(
     depthAccumulator: 2,
     depthIn: 2,
     depthOut: 2,
+    multicast: true,
     stages: [0, 0],
     order: loopOrder(prepared, target.panelA),
   };
@@ -150,7 +152,7 @@ function loopOrder(prepared: PreparedContract, panelA: boolean): number[] {
 }
 
 function operandDepths(plan: ContractPlan): ContractPlan[] {
-  return ([1, 3, 4] as const).flatMap((depth) => [
+  return [3, 4, 1].flatMap((depth) => [
     { ...plan, depthA: depth, depthB: depth },
     { ...plan, depthA: depth },
     { ...plan, depthB: depth },
@@ -158,8 +160,8 @@ function operandDepths(plan: ContractPlan): ContractPlan[] {
 }
 
 function resultDepths(plan: ContractPlan): ContractPlan[] {
-  return stageVariants(plan.stages.length).flatMap((stages) =>
-    [2, 1, 3].flatMap((depth) => [
+  return [2, 3, 1].flatMap((depth) =>
+    stageVariants(plan.stages.length).flatMap((stages) => [
       { ...plan, stages, depthAccumulator: depth, depthIn: depth, depthOut: depth },
       { ...plan, stages, depthAccumulator: depth },
     ]),

@@ -21,7 +21,7 @@ const tilePoints = [16_384, 131_072, 65_536, 32_768, 8_192, 4_096, 2_048, 512, 1
 /** Points of a tile to compare ways of sharing out with; smaller ones where that does not fit. */
 const firstPoints = [16_384, 512, 1] as const;
 const rowChunks = [8_192, 1_024, 128, 16] as const;
-const depths = [1, 3, 4] as const;
+const depths = [3, 4, 1] as const;
 
 export function planRows(
   prepared: PreparedGroup,
@@ -37,6 +37,7 @@ export function planRows(
     tile: tileFor(split, points),
     depthIn: 2,
     depthOut: 2,
+    multicast: true,
     stages: Array.from({ length: steps }, () => 0),
   });
   const hasRows = prepared.order.some((axis) => prepared.axes[axis]!.role === "row");
@@ -63,8 +64,8 @@ export function planRows(
 }
 
 function resultVariants(plan: RowsPlan): RowsPlan[] {
-  return stageVariants(plan.stages.length).flatMap((stages) =>
-    [2, 1, 3].map((depthOut) => ({ ...plan, stages, depthOut })),
+  return [2, 3, 1].flatMap((depthOut) =>
+    stageVariants(plan.stages.length).map((stages) => ({ ...plan, stages, depthOut })),
   );
 }
 

@@ -20,6 +20,8 @@ export interface TilePlan {
   readonly depthIn: number;
   /** Slots of the result, where it is computed in a loop. */
   readonly depthOut: number;
+  /** What members read alike is read from memory once; else each reads it for itself, at its own pace. */
+  readonly multicast: boolean;
   /**
    * Software pipelining: by how many trips of the innermost loop over the result each step of a tile is late, so that
    * what waits for the step before does not hold up its engine.
@@ -52,8 +54,9 @@ export function printPlan(plan: Plan, axisNames: readonly string[]): string {
   const split = plan.split.map((s) => `${name(s.axis)}/${s.over}:${s.step}`).join(" ");
   const tile = plan.tile.flatMap((t, i) => (t > 1 ? [`${name(i)}:${t}`] : [])).join(" ");
   const { depthIn, depthOut, stages } = plan;
+  const multicast = plan.multicast ? "" : " without multicast";
   const own = plan.kind === "contract" ? contractText(plan, name) : rowsText(plan);
-  return `${plan.kind} split [${split}] tile [${tile}]${own} in:${depthIn} out:${depthOut} stages ${stages.join(",")}`;
+  return `${plan.kind} split [${split}] tile [${tile}]${own} in:${depthIn} out:${depthOut} stages ${stages.join(",")}${multicast}`;
 }
 
 function rowsText({ rowChunk }: RowsPlan): string {

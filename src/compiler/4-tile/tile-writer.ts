@@ -145,9 +145,10 @@ export function loadLeaf(state: TileState, leaf: Leaf, depth: number): Tile {
     elements: box.elements,
     depth,
   });
-  const multicast = state.insideTime
-    ? undefined
-    : state.spatial.find(({ axis }) => !usesAxis(access, axis));
+  const multicast =
+    state.insideTime || !state.plan.multicast
+      ? undefined
+      : state.spatial.find(({ axis }) => !usesAxis(access, axis));
   writer.statement(
     {
       op: "load",
