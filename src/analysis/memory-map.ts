@@ -1,5 +1,11 @@
 /** Who lies where in device memory, and when: buffers with the steps between which they hold something. */
-import type { DeviceBuffer, Executable, Step } from "../isa/executable.js";
+import {
+  type DeviceBuffer,
+  everyStep,
+  type Executable,
+  type Step,
+  type TensorRef,
+} from "../isa/executable.js";
 
 export interface MemoryMap {
   readonly buffers: readonly MappedBuffer[];
@@ -24,15 +30,8 @@ export interface MappedBuffer {
 }
 
 export function memoryMap(executable: Executable, capacityBytes: number): MemoryMap {
-  const { steps } = executable;
-  const uses = executable.buffers.map(() => ({ from: steps.length, to: 0 }));
-  steps.forEach((step, i) => {
-    for (const buffer of buffersOf(step)) {
-      const use = uses[buffer]!;
-      use.from = Math.min(use.from, i);
-      use.to = Math.max(use.to, i + 1);
-    }
-  });
+  const steps = everyStep(executable.steps);
+  const uses = usesOf(executable.buffers.length, steps);
   const buffers = executable.buffers.map((buffer, i): MappedBuffer => {
     const { name, kind, dtype, offsetBytes, sizeBytes } = buffer;
     const always = { from: 0, to: steps.length };
@@ -46,17 +45,55 @@ export function memoryMap(executable: Executable, capacityBytes: number): Memory
   return { buffers, bytesByKind, allocatedBytes, peakBytes, peakStep, capacityBytes };
 }
 
+interface Use {
+  from: number;
+  to: number;
+}
+
+/** What a loop does not use for one trip alone is in use all through it. */
+function usesOf(buffers: number, steps: readonly Step[]): readonly Use[] {
+  const uses = Array.from({ length: buffers }, (): Use => ({ from: steps.length, to: 0 }));
+  const widen = (use: Use, from: number, to: number): void => {
+    use.from = Math.min(use.from, from);
+    use.to = Math.max(use.to, to);
+  };
+  steps.forEach((step, i) => {
+    for (const buffer of buffersOf(step)) widen(uses[buffer]!, i, i + 1);
+  });
+  for (const [i, step] of [...steps.entries()].reverse()) {
+    if (step.kind !== "loop") continue;
+    const end = i + everyStep([step]).length;
+    const exchanged = new Set(step.exchanged.flat());
+    uses.forEach((use, buffer) => {
+      const isUsed = use.from < end && use.to > i;
+      const isOwn = use.from >= i && use.to <= end && !exchanged.has(buffer);
+      if (isUsed && !isOwn) widen(use, i, end);
+    });
+  }
+  return uses;
+}
+
 function buffersOf(step: Step): number[] {
   switch (step.kind) {
     case "launch":
       return step.bindings.map(({ buffer }) => buffer);
     case "copy":
-      return [step.from, step.to].flatMap((ref) => (ref.where === "device" ? [ref.buffer] : []));
+      return deviceBuffers([step.from, step.to]);
     case "host":
       return [];
+    case "if":
+      return deviceBuffers([step.condition]);
+    case "loop": {
+      const looks = step.condition && [step.condition.first, step.condition.next];
+      return [...step.exchanged.flat(), ...deviceBuffers(looks ?? [])];
+    }
     default:
       return step satisfies never;
   }
+}
+
+function deviceBuffers(refs: readonly TensorRef[]): number[] {
+  return refs.flatMap((ref) => (ref.where === "device" ? [ref.buffer] : []));
 }
 
 /** Several buffers may share bytes (one is a part of another), so covered bytes are counted, not sizes. */

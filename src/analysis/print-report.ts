@@ -149,7 +149,7 @@ function kernelRow(kernel: KernelReport, frequencyHz: number): Cell[] {
   const { tally, utilisation, roofline, bound } = kernel;
   return [
     kernel.step,
-    kernel.name,
+    kernel.launches === 1 ? kernel.name : `${kernel.name} x${kernel.launches}`,
     nodesText(kernel.roles.flatMap(({ nodes }) => nodes)),
     kernel.cycles,
     percentText(kernel.share),

@@ -3,10 +3,10 @@
  * machine's limits; host regions and copies; memory; what runs where. All times are parts of one total that
  * they add up to. `print-report.ts` makes tables of it; the JSON form is this.
  */
-import type { DecisionRecord, Executable, HostStep } from "../isa/executable.js";
+import type { CopyStep, DecisionRecord, Executable, HostStep } from "../isa/executable.js";
 import type { Origin } from "../ir/graph.js";
 import { type Energy, energyOf, sumEnergies, totalEnergy } from "../sim/timing/energy.js";
-import type { CopyStep, ExecutionTiming, StepTiming } from "../sim/timing/execution.js";
+import type { ExecutionTiming, StepTiming } from "../sim/timing/execution.js";
 import { timeExecutable } from "../sim/timing/execution.js";
 import { sumTallies, type Tally } from "../sim/timing/tally.js";
 import type { EngineTiming } from "../sim/timing/timing.js";
@@ -44,6 +44,8 @@ export interface KernelReport {
   readonly name: string;
   readonly roles: readonly { readonly role: string; readonly nodes: readonly Origin[] }[];
   readonly plan: string;
+  /** Launches in one run of the model: in a loop there are several. All figures are for all of them. */
+  readonly launches: number;
   /** Of the kernel, and of its launch beside it. */
   readonly cycles: number;
   readonly launchCycles: number;
@@ -131,7 +133,7 @@ interface Context {
 }
 
 function kernelReport(
-  { step, kernel, launchCycles, cycles }: Extract<StepTiming, { readonly kind: "launch" }>,
+  { step, runs, kernel, launchCycles, cycles }: Extract<StepTiming, { readonly kind: "launch" }>,
   number: number,
   { executable, machine, timing }: Context,
 ): KernelReport {
@@ -141,6 +143,7 @@ function kernelReport(
     name,
     roles: roles.map((role, i) => ({ role, nodes: step.origins[i] ?? [] })),
     plan: step.plan,
+    launches: runs,
     cycles: kernel.cycles,
     launchCycles,
     share: timing.cycles.total === 0 ? 0 : cycles / timing.cycles.total,

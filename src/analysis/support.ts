@@ -1,7 +1,7 @@
 /**
  * Which ONNX node runs where, why, and what would change it. Data; `print-report.ts` makes tables of it.
  */
-import type { DecisionRecord, Executable } from "../isa/executable.js";
+import { type DecisionRecord, everyStep, type Executable } from "../isa/executable.js";
 import type { Origin } from "../ir/graph.js";
 import type { Model } from "../onnx/model.js";
 
@@ -59,7 +59,7 @@ export function supportReport(
   const kernels = new Map<string, Set<string>>();
   const onHost = new Map<string, DecisionRecord | undefined>();
   const named = new Map<string, Origin>();
-  for (const step of executable.steps) {
+  for (const step of everyStep(executable.steps)) {
     if (step.kind === "launch") {
       const { name } = executable.programs[step.program]!;
       for (const origin of step.origins.flat()) {

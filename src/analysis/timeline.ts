@@ -1,13 +1,13 @@
 /**
  * What every engine does at every time of one run, in the trace event format that Perfetto and Chrome open. A member of
- * the grid is a process, an engine or channel a thread; launches and kernels stand above them.
+ * the grid is a process, an engine or channel a thread; launches and kernels stand above them. Of the launches of one
+ * step of a loop the first is shown in full.
  */
-import { evaluateDim } from "../ir/dim.js";
 import { engineText, instructionText } from "../isa/disassemble.js";
-import type { Executable, LaunchStep } from "../isa/executable.js";
+import type { Executable } from "../isa/executable.js";
 import type { EngineRef } from "../isa/program.js";
 import { sitesOf } from "../isa/sites.js";
-import { timeExecutable } from "../sim/timing/execution.js";
+import { type StepTiming, timeExecutable } from "../sim/timing/execution.js";
 import { timeProgram } from "../sim/timing/timing.js";
 import type { DeviceMachine } from "../target/machine.js";
 
@@ -61,7 +61,7 @@ export function timelineOf(options: TimelineOptions): Timeline {
     );
     if (step.kind === "launch") {
       const start = now + step.launchCycles;
-      events.push(...kernelEvents({ ...options, members }, step.step, start, threads));
+      events.push(...kernelEvents({ ...options, members }, step, start, threads));
     }
     now += step.cycles;
   }
@@ -69,15 +69,14 @@ export function timelineOf(options: TimelineOptions): Timeline {
 }
 
 function kernelEvents(
-  { executable, machine, bindings, members }: Required<TimelineOptions>,
-  step: LaunchStep,
+  { executable, machine, members }: Required<TimelineOptions>,
+  { step, scalars }: Extract<StepTiming, { readonly kind: "launch" }>,
   kernelStart: number,
   threads: Set<string>,
 ): TimelineEvent[] {
   const events: TimelineEvent[] = [];
   const program = executable.programs[step.program]!;
   const texts = sitesOf(program).map(({ instruction }) => instructionText(program, instruction));
-  const scalars = step.scalars.map((dim) => evaluateDim(dim, bindings));
   timeProgram(program, machine, scalars, {
     onEvent: ({ engine, members: at, instruction, role, issue, start, end, done, loops }) => {
       for (const member of at.filter((number) => members.includes(number))) {

@@ -3,10 +3,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Option } from "@commander-js/extra-typings";
 import { compileModel, type Stage } from "../compiler/compile.js";
+import { everyTiledStep } from "../compiler/tiled.js";
 import { stageNames } from "../compiler/pipeline.js";
 import { printGraph } from "../ir/print.js";
 import { disassemble } from "../isa/disassemble.js";
-import type { Executable } from "../isa/executable.js";
+import { everyStep, type Executable } from "../isa/executable.js";
 import { printKernel } from "../isa/kernel-text.js";
 import { writeExecutable } from "../runtime/executable-file.js";
 import { machineHash } from "../runtime/model-runner.js";
@@ -94,7 +95,7 @@ function stageText(stage: Stage): string {
     case "graph":
       return stage.changed ? printGraph(stage.graph) : `// ${stage.name}: unchanged`;
     case "tiled":
-      return stage.tiled.steps
+      return everyTiledStep(stage.tiled.steps)
         .flatMap((step) =>
           step.kind === "launch" ? [`// ${step.plan}\n${printKernel(step.written.kernel)}`] : [],
         )
@@ -152,7 +153,8 @@ interface Summary {
 }
 
 function summarize(executable: Executable, file: Uint8Array | undefined): Summary {
-  const { name, machine, programs, steps, memoryBytes, constants, symbols, records } = executable;
+  const { name, machine, programs, memoryBytes, constants, symbols, records } = executable;
+  const steps = everyStep(executable.steps);
   return {
     name,
     machine: machine.name,

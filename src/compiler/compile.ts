@@ -4,6 +4,7 @@
  */
 import type { DecisionRecord, Executable } from "../isa/executable.js";
 import type { Graph } from "../ir/graph.js";
+import { mapBodies } from "../ir/control.js";
 import { verifyGraph } from "../ir/verify.js";
 import type { DType } from "../numerics/dtype.js";
 import type { Model } from "../onnx/model.js";
@@ -101,7 +102,7 @@ function runPasses(
   options: CompileOptions,
 ): Graph {
   return passes.reduce((before, pass) => {
-    const graph = inStage(pass.name, () => pass.run(before, context));
+    const graph = inStage(pass.name, () => runPass(pass, before, context));
     if (graph !== before) checkGraph(pass.name, graph);
     show(pass.name, before, graph, options);
     return graph;
@@ -110,6 +111,13 @@ function runPasses(
 
 function show(name: string, before: Graph, graph: Graph, { observe }: CompileOptions): void {
   observe?.({ name, kind: "graph", graph, changed: graph !== before });
+}
+
+/** Bodies of control flow are graphs as well; they go first. */
+function runPass(pass: GraphPass, graph: Graph, context: PassContext): Graph {
+  const inner = { ...context, isBody: true };
+  const done = mapBodies(graph, (body) => runPass(pass, body, inner));
+  return pass.run(done, context);
 }
 
 function checkGraph(pass: string, graph: Graph): void {

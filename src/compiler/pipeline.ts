@@ -19,6 +19,8 @@ export type Precision = "fp32" | "bf16";
 export interface PassContext {
   readonly precision: Precision;
   readonly records: DecisionRecord[];
+  /** Whether the graph is a body of control flow: the types of its inputs are what the graph around it says. */
+  readonly isBody?: boolean;
 }
 
 export interface GraphPass {

@@ -47,6 +47,8 @@ export interface TiledGraph {
   readonly roots: readonly StorageRoot[];
   /** Storage of every value that has one. */
   storage(value: Value): Storage | undefined;
+  /** What a body takes from outside, as the value that it is there; other values as they are. */
+  source(value: Value): Value;
 }
 
 export type TiledStep =
@@ -58,7 +60,36 @@ export type TiledStep =
     }
   | { readonly kind: "host"; readonly node: Node }
   /** A value that a host node made, or that is known only as dims, is needed on the device. */
-  | { readonly kind: "upload"; readonly value: Value };
+  | { readonly kind: "upload"; readonly value: Value }
+  /** A value of the device that a host node in a body to come reads. */
+  | { readonly kind: "download"; readonly value: Value }
+  | TiledIf
+  | TiledLoop;
+
+export interface TiledIf {
+  readonly kind: "if";
+  readonly node: Node;
+  readonly bodies: readonly (readonly TiledStep[])[];
+}
+
+export interface TiledLoop {
+  readonly kind: "loop";
+  readonly node: Node;
+  readonly bodies: readonly (readonly TiledStep[])[];
+  /** By state: the roots that it has by turns, the first before the first trip; absent: it is on the host. */
+  readonly states: readonly (readonly [StorageRoot, StorageRoot] | undefined)[];
+  /** By scan: the root that its parts are written to; absent: it is collected on the host. */
+  readonly scans: readonly (StorageRoot | undefined)[];
+}
+
+/** Every step, each before those of its bodies. */
+export function everyTiledStep(steps: readonly TiledStep[]): readonly TiledStep[] {
+  return steps.flatMap((step) =>
+    step.kind === "if" || step.kind === "loop"
+      ? [step, ...step.bodies.flatMap(everyTiledStep)]
+      : [step],
+  );
+}
 
 /** With an address for every root, in the order of `tiled.roots`. */
 export interface PlacedGraph {

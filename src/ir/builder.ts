@@ -9,6 +9,7 @@ import type { Tensor } from "../numerics/tensor.js";
 import type { Dim } from "./dim.js";
 import type {
   ContractOperation,
+  ControlOperation,
   Graph,
   Origin,
   Reduction,
@@ -105,6 +106,9 @@ export interface GraphBuilder {
     inputs: readonly (Value | undefined)[],
     outputs: readonly { name: string; dtype: DType; shape?: readonly Dim[] }[],
   ): readonly Value[];
+
+  /** Control flow over finished bodies; `graph.ts` says which operands it takes. */
+  control(op: ControlOperation, inputs: readonly Value[]): readonly Value[];
 
   /** Shape that NumPy broadcasting gives; L0201 where there is none. */
   broadcastShape(...values: readonly Value[]): readonly Dim[];

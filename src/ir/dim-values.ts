@@ -21,7 +21,7 @@ import {
   dimSub,
 } from "./dim.js";
 import { evaluateOperation } from "./evaluate.js";
-import type { Operation } from "./graph.js";
+import type { PlainOperation } from "./operation-types.js";
 
 /** `dim` / `divisor`; the divisor is a power of two, 1 for integers. */
 export interface KnownElement {
@@ -72,7 +72,7 @@ export function knownFloat(value: number): KnownElement | undefined {
 }
 
 export function evaluateKnown(
-  op: Operation,
+  op: PlainOperation,
   inputs: readonly KnownValue[],
   shape: readonly number[],
 ): readonly KnownElement[] | undefined {
@@ -98,7 +98,6 @@ export function evaluateKnown(
     case "contract":
     case "scatter":
     case "scan":
-    case "host":
       return undefined;
     default:
       return op satisfies never;
@@ -107,7 +106,7 @@ export function evaluateKnown(
 
 /** Movement chooses elements: done on their positions. */
 function select(
-  op: Operation,
+  op: PlainOperation,
   inputs: readonly KnownValue[],
   shape: readonly number[],
 ): readonly KnownElement[] {
@@ -126,7 +125,7 @@ function select(
 }
 
 function gatherKnown(
-  op: Operation & { kind: "gather" },
+  op: PlainOperation & { kind: "gather" },
   [data, indices]: readonly KnownValue[],
   shape: readonly number[],
 ): readonly KnownElement[] | undefined {
@@ -142,7 +141,7 @@ function gatherKnown(
 }
 
 function reduceKnown(
-  op: Operation & { kind: "reduce" },
+  op: PlainOperation & { kind: "reduce" },
   x: KnownValue,
   shape: readonly number[],
 ): readonly KnownElement[] | undefined {

@@ -21,7 +21,9 @@ import {
   windowTensor,
 } from "./evaluate-movement.js";
 import { reduceTensor, scanTensor } from "./evaluate-reduce.js";
-import type { Graph, HostOperation, Node, Operation, Value } from "./graph.js";
+import { evaluateControl, type RunBody } from "./evaluate-control.js";
+import { type Graph, type HostOperation, isControl, type Node, type Value } from "./graph.js";
+import type { PlainOperation } from "./operation-types.js";
 
 /** What an operation is asked for: type and extents of its output. */
 export interface OutputType {
@@ -32,9 +34,9 @@ export interface OutputType {
 /** Values of the symbols. */
 export type Bindings = ReadonlyMap<string, number>;
 
-/** One core operation. Results may share the data of an input; tensors are never written to. */
+/** One core operation that runs no graph of its own. Results may share the data of an input; tensors are never written to. */
 export function evaluateOperation(
-  op: Operation,
+  op: PlainOperation,
   inputs: readonly Tensor[],
   { dtype, shape }: OutputType,
   bindings: Bindings = new Map(),
@@ -69,8 +71,6 @@ export function evaluateOperation(
       return scatterTensor(x, inputs[1]!, inputs[2]!, op);
     case "scan":
       return scanTensor(x, op);
-    case "host":
-      throw new InternalError(`${op.node.operator} is no core operation`);
     default:
       return op satisfies never;
   }
@@ -103,6 +103,11 @@ export type EvaluateHost<V extends NonTensor = never> = (
   inputs: readonly (Tensor | V)[],
   bindings: Bindings,
 ) => readonly (Tensor | V)[];
+
+/** For graphs that have none. */
+export function noHost({ node }: HostOperation): never {
+  throw new InternalError(`${node.operator} is no core operation`);
+}
 
 /**
  * Outputs by name. Symbols are bound from the shapes of the inputs and of what host nodes return; a part of a
@@ -143,6 +148,13 @@ function evaluateNode<V extends NonTensor>(
     const results = evaluateHost(op, inputs, bindings).slice(0, outputs.length);
     bindValues(new Map(outputs.map((value, i) => [value, results[i]!])), bindings);
     return results;
+  }
+  if (isControl(op)) {
+    const run: RunBody<Tensor | V> = (body, given, own) => {
+      const named = new Map(body.inputs.map(({ name }, i) => [name, given[i]!]));
+      return [...evaluateGraph(body, named, evaluateHost, own).values()];
+    };
+    return evaluateControl(op, { inputs, outputs, bindings, run });
   }
   const [output] = outputs;
   const shape = evaluateDims(output!.shape, bindings);

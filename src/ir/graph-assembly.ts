@@ -6,15 +6,7 @@ import type { DType } from "../numerics/dtype.js";
 import { dtypes } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { fail, InternalError } from "../support/diagnostic.js";
-import {
-  type Dim,
-  dimMax,
-  dimProduct,
-  type DimSymbol,
-  dimSymbols,
-  dimText,
-  NeedsBinding,
-} from "./dim.js";
+import { type Dim, dimMax, dimProduct, type DimSymbol, dimText, NeedsBinding } from "./dim.js";
 import {
   evaluateKnown,
   knownElements,
@@ -22,9 +14,11 @@ import {
   knownInteger,
   type KnownValue,
 } from "./dim-values.js";
-import { evaluateOperation } from "./evaluate.js";
+import { bodiesOf, controlTypes, operationSymbols } from "./control.js";
+import { evaluateGraph, evaluateOperation, noHost } from "./evaluate.js";
 import { symbolsOf } from "./graph-shapes.js";
-import type { Graph, HostOperation, Node, Operation, Origin, Value } from "./graph.js";
+import type { ControlOperation, Graph, HostOperation, Node, Origin, Value } from "./graph.js";
+import type { PlainOperation } from "./operation-types.js";
 
 export interface AssemblyOptions {
   /** Fold whatever is constant, however large: for evaluation on the host. */
@@ -149,7 +143,7 @@ export class GraphAssembly {
   }
 
   /** One more operation, unless its result is known already. */
-  emit(op: Operation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
+  emit(op: PlainOperation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
     const folded = this.#foldConstant(op, inputs, dtype, shape);
     if (folded !== undefined) return folded;
     const known = this.#foldKnown(op, inputs, shape);
@@ -163,12 +157,22 @@ export class GraphAssembly {
   }
 
   /** One more operation also where its inputs are constant, unless all is evaluated here. */
-  emitKept(op: Operation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
+  emitKept(
+    op: PlainOperation,
+    inputs: readonly Value[],
+    dtype: DType,
+    shape: readonly Dim[],
+  ): Value {
     if (this.#options.foldAll === true) return this.emit(op, inputs, dtype, shape);
     return this.#result(op, inputs, dtype, shape);
   }
 
-  #result(op: Operation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
+  #result(
+    op: PlainOperation,
+    inputs: readonly Value[],
+    dtype: DType,
+    shape: readonly Dim[],
+  ): Value {
     const value = this.#value({ dtype, shape });
     this.#add({ op, inputs, outputs: [value], origins: this.origins });
     this.#recordSymbols(value, op, inputs);
@@ -188,6 +192,29 @@ export class GraphAssembly {
     return values;
   }
 
+  control(op: ControlOperation, inputs: readonly Value[]): readonly Value[] {
+    const outputs = controlTypes(op, inputs).map((type) => this.#value(type));
+    const node: Node = { op, inputs, outputs, origins: this.origins };
+    const folded = this.#foldControl(node);
+    if (folded === undefined) this.#add(node);
+    return folded ?? outputs;
+  }
+
+  /** Constants instead of a node all of whose operands are constant. */
+  #foldControl(node: Node): readonly Value[] | undefined {
+    const isKnown = node.inputs.every((x) => x.data !== undefined);
+    if (!isKnown || runsHost(node) || operationSymbols(node.op).size > 0) return undefined;
+    const graph: Graph = {
+      name: "",
+      symbols: [],
+      inputs: [],
+      outputs: node.outputs.map((value) => ({ name: value.name, value })),
+      nodes: [node],
+    };
+    const results = evaluateGraph(graph, new Map(), noHost);
+    return [...results.values()].map((tensor) => this.constant(tensor));
+  }
+
   finish(name: string, outputs: readonly { name: string; value: Value }[]): Graph {
     const live = new Set<Value>(outputs.map((output) => output.value));
     const nodes: Node[] = [];
@@ -197,7 +224,11 @@ export class GraphAssembly {
       nodes.push(node);
     }
     nodes.reverse();
-    const symbols = symbolsOfGraph([...this.#inputs, ...live, ...nodes.flatMap((n) => n.outputs)]);
+    const values = [...this.#inputs, ...live, ...nodes.flatMap((n) => n.outputs)];
+    const symbols = uniqueSymbols([
+      ...values.flatMap(({ shape, dims = [] }) => [...symbolsOf([...shape, ...dims])]),
+      ...nodes.flatMap((n) => [...operationSymbols(n.op)]),
+    ]);
     return { name, symbols, inputs: [...this.#inputs], outputs: [...outputs], nodes };
   }
 
@@ -241,7 +272,7 @@ export class GraphAssembly {
   }
 
   #foldConstant(
-    op: Operation,
+    op: PlainOperation,
     inputs: readonly Value[],
     dtype: DType,
     shape: readonly Dim[],
@@ -259,7 +290,7 @@ export class GraphAssembly {
   }
 
   #foldKnown(
-    op: Operation,
+    op: PlainOperation,
     inputs: readonly Value[],
     shape: readonly Dim[],
   ): readonly KnownElement[] | undefined {
@@ -306,7 +337,7 @@ export class GraphAssembly {
     return this.constant({ dtype, shape, data });
   }
 
-  #recordSymbols(value: Value, op: Operation, inputs: readonly Value[]): void {
+  #recordSymbols(value: Value, op: PlainOperation, inputs: readonly Value[]): void {
     const symbols = symbolsOf([...value.shape, ...(op.kind === "slice" ? op.starts : [])]);
     for (const x of inputs) {
       if (x.data !== undefined) continue;
@@ -332,23 +363,23 @@ function requireExtents(shape: readonly Dim[]): void {
   }
 }
 
+function runsHost({ op }: Node): boolean {
+  return op.kind === "host" || bodiesOf(op).some((body) => body.nodes.some(runsHost));
+}
+
 /** Each symbol once, in order of first use. */
-function symbolsOfGraph(values: readonly Value[]): DimSymbol[] {
+function uniqueSymbols(used: readonly DimSymbol[]): DimSymbol[] {
   const symbols = new Map<string, DimSymbol>();
-  for (const value of values) {
-    for (const dim of [...value.shape, ...(value.dims ?? [])]) {
-      for (const symbol of dimSymbols(dim)) {
-        const known = symbols.get(symbol.name) ?? symbol;
-        if (
-          known.min !== symbol.min ||
-          known.max !== symbol.max ||
-          known.multipleOf !== symbol.multipleOf
-        ) {
-          throw new InternalError(`two symbols are called ${symbol.name}`);
-        }
-        symbols.set(symbol.name, known);
-      }
+  for (const symbol of used) {
+    const known = symbols.get(symbol.name) ?? symbol;
+    if (
+      known.min !== symbol.min ||
+      known.max !== symbol.max ||
+      known.multipleOf !== symbol.multipleOf
+    ) {
+      throw new InternalError(`two symbols are called ${symbol.name}`);
     }
+    symbols.set(symbol.name, known);
   }
   return [...symbols.values()];
 }

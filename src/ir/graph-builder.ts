@@ -22,6 +22,7 @@ import { type AssemblyOptions, GraphAssembly } from "./graph-assembly.js";
 import * as shapes from "./graph-shapes.js";
 import type {
   ContractOperation,
+  ControlOperation,
   Graph,
   Origin,
   Reduction,
@@ -351,6 +352,10 @@ class Builder implements GraphBuilder {
   ): readonly Value[] {
     const given = inputs.filter((x) => x !== undefined);
     return this.#graph.host({ kind: "host", node, reason }, given, outputs);
+  }
+
+  control(op: ControlOperation, inputs: readonly Value[]): readonly Value[] {
+    return this.#graph.control(op, inputs);
   }
 
   broadcastShape(...values: readonly Value[]): readonly Dim[] {

@@ -18,12 +18,22 @@ import {
   type DimSymbol,
   symbolDim,
 } from "./dim.js";
-import type { Operation, OperationKind, Reduction, ScatterOperation, WindowAxis } from "./graph.js";
+import type {
+  LoopScan,
+  Operation,
+  OperationKind,
+  Reduction,
+  ScatterOperation,
+  WindowAxis,
+} from "./graph.js";
 import { nameText, type TextScanner } from "./text-scanner.js";
 
 export type CoreKind = Exclude<OperationKind, "host">;
 
-type AttributesOf<K extends CoreKind> = Exclude<keyof Extract<Operation, { kind: K }>, "kind">;
+type AttributesOf<K extends CoreKind> = Exclude<
+  keyof Extract<Operation, { kind: K }>,
+  "kind" | "bodies"
+>;
 
 /** Attributes in the order in which they are printed. */
 export const operationAttributes: {
@@ -43,7 +53,19 @@ export const operationAttributes: {
   gather: { axis: "integer" },
   scatter: { axis: "integer", combine: "combine" },
   scan: { axis: "integer", combine: "combine", exclusive: "truth", reverse: "truth" },
+  if: {},
+  loop: {
+    index: "symbol",
+    trips: "dim",
+    condition: "truth",
+    states: "integer",
+    scans: "scans",
+    count: "symbol",
+  },
 };
+
+/** Attributes that an operation may lack. */
+export const optionalAttributes: ReadonlySet<string> = new Set(["encode", "trips", "count"]);
 
 export type AttributeForm = keyof AttributeTypes;
 
@@ -51,7 +73,10 @@ interface AttributeTypes {
   integer: number;
   integers: readonly number[];
   number: number;
+  dim: Dim;
   dims: readonly Dim[];
+  symbol: DimSymbol;
+  scans: readonly LoopScan[];
   windows: readonly WindowAxis[];
   lanes: LaneProgram;
   encode: EncodeOptions;
@@ -90,6 +115,12 @@ export const attributeForms: { readonly [F in AttributeForm]: Form<AttributeType
     print: (v) => `[${v.map(printDim).join(", ")}]`,
     parse: (s, symbols) => s.list(() => parseDim(s, symbols)),
   },
+  dim: { print: printDim, parse: parseDim },
+  symbol: { print: declaredSymbolText, parse: parseDeclaredSymbol },
+  scans: {
+    print: (v) => `[${v.map(scanText).join(", ")}]`,
+    parse: (s) => s.list(() => ({ axis: s.integer(), reverse: s.accept("reverse") })),
+  },
   windows: {
     print: (v) => `[${v.map(windowText).join(", ")}]`,
     parse: (s) => s.list(() => parseWindow(s)),
@@ -101,6 +132,25 @@ export const attributeForms: { readonly [F in AttributeForm]: Form<AttributeType
   letters: { print: (v) => JSON.stringify(v), parse: (s) => s.quoted() },
   truth: { print: String, parse: (s) => s.wordOf(["true", "false"]) === "true" },
 };
+
+function scanText({ axis, reverse }: LoopScan): string {
+  return reverse ? `${axis} reverse` : `${axis}`;
+}
+
+/** `W in 1..1000 multiple 4`. */
+export function declaredSymbolText({ name, min, max, multipleOf }: DimSymbol): string {
+  const multiple = multipleOf === 1 ? "" : ` multiple ${multipleOf}`;
+  return `${symbolText(name)} in ${min}..${max}${multiple}`;
+}
+
+export function parseDeclaredSymbol(s: TextScanner): DimSymbol {
+  const name = parseSymbolName(s);
+  s.expect("in");
+  const min = s.integer();
+  s.expect("..");
+  const max = s.integer();
+  return { name, min, max, multipleOf: s.accept("multiple") ? s.integer() : 1 };
+}
 
 function windowText({ axis, size, stride, dilation }: WindowAxis): string {
   return `${axis} size ${size} stride ${stride} dilation ${dilation}`;

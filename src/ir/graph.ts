@@ -73,7 +73,11 @@ export type Operation =
   | GatherOperation
   | ScatterOperation
   | ScanOperation
+  | ControlOperation
   | HostOperation;
+
+/** Operations that run graphs of their own. */
+export type ControlOperation = IfOperation | LoopOperation;
 
 export type OperationKind = Operation["kind"];
 
@@ -227,6 +231,43 @@ export interface ScanOperation {
 }
 
 /**
+ * (condition, what the first body takes, what the second takes): the outputs of the first body where the condition
+ * (a bool of one element) holds, else those of the second. Both have outputs of the same types.
+ */
+export interface IfOperation {
+  readonly kind: "if";
+  /** Two. */
+  readonly bodies: readonly Graph[];
+}
+
+/**
+ * ([condition,] states.., captured..): runs the body, which takes (states.., captured..) and gives
+ * ([condition,] states.., scanned..), again and again. A state that the body gives is what its next trip takes; states
+ * keep their types. Results are the last states, then per scan the body's outputs joined along the scan's axis.
+ *
+ * There are at most `trips` trips, and with `condition` only as long as it holds (a bool of one element, looked at
+ * before every trip). Without either there is no end. In the body the symbol `index` is the number of the trip.
+ */
+export interface LoopOperation {
+  readonly kind: "loop";
+  readonly index: DimSymbol;
+  readonly trips?: Dim;
+  readonly condition: boolean;
+  readonly states: number;
+  readonly scans: readonly LoopScan[];
+  /** Bound when the loop has ended: how many trips there were. Extents of what a conditional loop scans depend on it. */
+  readonly count?: DimSymbol;
+  /** One. */
+  readonly bodies: readonly Graph[];
+}
+
+export interface LoopScan {
+  readonly axis: number;
+  /** The first trip gives the last part. Only without condition. */
+  readonly reverse: boolean;
+}
+
+/**
  * (the inputs that are not left out, then the values that its subgraphs capture, in the order of their
  * templates' `captures`): an ONNX node that has no lowering here, evaluated on the host by its operator record.
  * Its outputs are those of the node's that have a name.
@@ -235,6 +276,10 @@ export interface HostOperation {
   readonly kind: "host";
   readonly node: OnnxNode;
   readonly reason: string;
+}
+
+export function isControl(op: Operation): op is ControlOperation {
+  return op.kind === "if" || op.kind === "loop";
 }
 
 /** Positions per block of the blocked contraction label, and per segment at most. */

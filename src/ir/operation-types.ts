@@ -7,10 +7,10 @@ import { InternalError } from "../support/diagnostic.js";
 import { type Dim, dimEquals } from "./dim.js";
 import * as shapes from "./graph-shapes.js";
 import type { TensorType } from "./graph-shapes.js";
-import type { Operation, OperationKind } from "./graph.js";
+import { type ControlOperation, type HostOperation, isControl, type Operation } from "./graph.js";
 
 /** Inputs that an operation takes, at least and at most. */
-const arities: { readonly [K in OperationKind]: readonly [number, number] } = {
+const arities: { readonly [K in PlainOperation["kind"]]: readonly [number, number] } = {
   iota: [0, 0],
   reshape: [1, 1],
   transpose: [1, 1],
@@ -25,12 +25,17 @@ const arities: { readonly [K in OperationKind]: readonly [number, number] } = {
   gather: [2, 2],
   scatter: [3, 3],
   scan: [1, 1],
-  host: [0, Infinity],
 };
 
-/** Not for host operations, whose outputs are what their operator record says. */
+/** Operations with one result that follows from their operands: the others have rules of their own. */
+export type PlainOperation = Exclude<Operation, HostOperation | ControlOperation>;
+
+export function isPlain(op: Operation): op is PlainOperation {
+  return op.kind !== "host" && !isControl(op);
+}
+
 export function operationType(
-  op: Exclude<Operation, { kind: "host" }>,
+  op: PlainOperation,
   inputs: readonly TensorType[],
   declared: TensorType,
 ): TensorType {

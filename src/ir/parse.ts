@@ -6,11 +6,20 @@ import {
   attributeForms,
   type CoreKind,
   operationAttributes,
+  optionalAttributes,
+  parseDeclaredSymbol,
   parseDim,
   parseElements,
-  parseSymbolName,
 } from "./graph-text.js";
-import type { Graph, HostOperation, Node, Operation, Origin, Value } from "./graph.js";
+import {
+  type Graph,
+  type HostOperation,
+  isControl,
+  type Node,
+  type Operation,
+  type Origin,
+  type Value,
+} from "./graph.js";
 import type { AttributeValue } from "./onnx-node.js";
 import { plainOperator, plainValueName, type TextReferences } from "./print.js";
 import { TextScanner } from "./text-scanner.js";
@@ -19,11 +28,21 @@ const noReferences: TextReferences = { tensor: () => undefined, subgraph: () => 
 
 /** `references` gives what the text only refers to: large tensors, bodies of control flow. */
 export function parseGraph(text: string, references: TextReferences = noReferences): Graph {
-  const parser = new Parser(references);
+  const root = new Parser(references);
+  const open = [root];
   text.split("\n").forEach((line, i) => {
-    if (line.trim() !== "") parser.line(new TextScanner(line, i + 1));
+    if (line.trim() === "") return;
+    const s = new TextScanner(line.trimStart(), i + 1);
+    const parser = open.at(-1)!;
+    if (s.accept("body")) open.push(new Parser(references));
+    else if (open.length > 1 && s.accept("end")) {
+      open.pop();
+      open.at(-1)!.body(s, parser.graph());
+    } else parser.line(s);
+    if (!s.atEnd) s.fail("the line should end here");
   });
-  return parser.graph();
+  if (open.length > 1) new TextScanner("", text.split("\n").length).fail("a body has no end");
+  return root.graph();
 }
 
 class Parser {
@@ -55,7 +74,17 @@ class Parser {
       const kinds = ["graph", "symbol", "input", "const", "dims", "output"] as const;
       this.#declaration(s.wordOf(kinds), s);
     }
-    if (!s.atEnd) s.fail("the line should end here");
+  }
+
+  /** A body of the last node. */
+  body(s: TextScanner, graph: Graph): void {
+    const node = this.#nodes.at(-1);
+    if (node === undefined || !isControl(node.op)) return s.fail("only control flow has bodies");
+    const bodies = [...node.op.bodies, graph];
+    this.#nodes[this.#nodes.length - 1] = {
+      ...node,
+      op: { ...node.op, bodies },
+    };
   }
 
   #declaration(
@@ -94,14 +123,9 @@ class Parser {
   }
 
   #symbol(s: TextScanner): void {
-    const name = parseSymbolName(s);
-    s.expect("in");
-    const min = s.integer();
-    s.expect("..");
-    const max = s.integer();
-    const multipleOf = s.accept("multiple") ? s.integer() : 1;
-    if (this.#symbols.has(name)) s.fail(`the symbol ${name} is declared twice`);
-    this.#symbols.set(name, { name, min, max, multipleOf });
+    const symbol = parseDeclaredSymbol(s);
+    if (this.#symbols.has(symbol.name)) s.fail(`the symbol ${symbol.name} is declared twice`);
+    this.#symbols.set(symbol.name, symbol);
   }
 
   #node(s: TextScanner): void {
@@ -117,9 +141,9 @@ class Parser {
   }
 
   #core(s: TextScanner, kind: CoreKind): Operation {
-    const op: Record<string, unknown> = { kind };
+    const op: Record<string, unknown> = { kind, ...(isControlKind(kind) && { bodies: [] }) };
     for (const [name, form] of Object.entries(operationAttributes[kind])) {
-      if (form === "encode" && !s.sees(`${name}=`)) continue;
+      if (optionalAttributes.has(name) && !s.sees(`${name}=`)) continue;
       s.expect(`${name}=`);
       op[name] = attributeForms[form].parse(s, this.#symbols);
     }
@@ -240,6 +264,10 @@ class Parser {
     const name = s.name(plainValueName);
     return this.#values.get(name) ?? s.fail(`%${name} is not defined`);
   }
+}
+
+function isControlKind(kind: CoreKind): boolean {
+  return kind === "if" || kind === "loop";
 }
 
 function parseDType(s: TextScanner): DType {

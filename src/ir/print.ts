@@ -10,6 +10,7 @@
  *   %y: f32[1, W] = map(%x, %half) program={ r0 = input.f32 0; .. } // Mul "scale"
  *   output "y" = %y
  *
+ * Bodies of control flow follow their node, each a graph between `body` and `end` with names of its own.
  * A constant stands before its first use; one of more than 16 elements as the hash of its content. `// ..` are the
  * origins of a node. The values of a host operation's attributes carry their kind: `to=int 7`.
  */
@@ -21,9 +22,10 @@ import {
   attributeForms,
   elementsText,
   operationAttributes,
+  declaredSymbolText,
   printDim,
-  symbolText,
 } from "./graph-text.js";
+import { bodiesOf } from "./control.js";
 import type { Graph, HostOperation, Node, Operation, Origin, Value } from "./graph.js";
 import type { AttributeValue, SubgraphTemplate } from "./onnx-node.js";
 import { nameText } from "./text-scanner.js";
@@ -67,19 +69,24 @@ class Printer {
 
   print(graph: Graph): void {
     this.lines.push(`graph ${JSON.stringify(graph.name)}`);
-    for (const { name, min, max, multipleOf } of graph.symbols) {
-      const multiple = multipleOf === 1 ? "" : ` multiple ${multipleOf}`;
-      this.lines.push(`symbol ${symbolText(name)} in ${min}..${max}${multiple}`);
-    }
+    for (const symbol of graph.symbols) this.lines.push(`symbol ${declaredSymbolText(symbol)}`);
     for (const value of graph.inputs) this.lines.push(`input ${typedText(value)}`);
     for (const node of graph.nodes) {
       for (const value of node.inputs) this.#known(value);
       this.lines.push(this.#node(node));
+      for (const body of bodiesOf(node.op)) this.#body(body);
     }
     for (const { name, value } of graph.outputs) {
       this.#known(value);
       this.lines.push(`output ${JSON.stringify(name)} = ${valueName(value)}`);
     }
+  }
+
+  #body(body: Graph): void {
+    const first = this.lines.push("body");
+    this.print(body);
+    for (let at = first; at < this.lines.length; at++) this.lines[at] = `  ${this.lines[at]}`;
+    this.lines.push("end");
   }
 
   /** Prints a constant or `dims` value the first time that it is met. */

@@ -140,6 +140,8 @@ export function resultRange(
       return scatterRange(op, inputs[2]!, x, z);
     case "scan":
       return scanRange(op, inputs[0]!, x);
+    case "if":
+    case "loop":
     case "host":
       return everything;
     default:

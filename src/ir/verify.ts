@@ -5,9 +5,11 @@
  * - Names of values are unique and not empty; so are the names of the outputs among themselves.
  * - A value is an input, a constant, a `dims` value or produced by exactly one node, before it is used.
  * - A constant's data has its type and shape. A `dims` value is an integer and has as many dims as elements.
- * - An operation's inputs, attributes and output satisfy its rules (`operation-types.ts`); only a host operation
- *   has several outputs, and one value per output that its ONNX node names.
- * - Only host operations touch values of unknown shape.
+ * - An operation's inputs, attributes and output satisfy its rules (`operation-types.ts`, `control.ts`); only host
+ *   operations and control flow have several outputs, the former one per output that its ONNX node names.
+ * - Only host operations touch values of unknown shape; control flow passes them on.
+ * - Bodies of control flow are valid graphs, whose symbols mean outside what they mean inside, all but the index
+ *   of their loop.
  * - A layout is a permutation of the axes. Only inputs have a limit.
  * - Every symbol in a dim is declared, once, with a sensible range.
  * - Every node's results are used.
@@ -16,9 +18,10 @@
  */
 import { elementCount } from "../numerics/tensor.js";
 import { dtypes } from "../numerics/dtype.js";
+import { controlTypes, operationSymbols, samePassedType } from "./control.js";
 import { type Dim, dimProduct, type DimSymbol, NeedsBinding } from "./dim.js";
 import { shapeText, symbolsOf } from "./graph-shapes.js";
-import type { Graph, Node, Value } from "./graph.js";
+import { type ControlOperation, type Graph, isControl, type Node, type Value } from "./graph.js";
 import { operationType, sameType } from "./operation-types.js";
 
 type Report = (problem: string) => void;
@@ -113,6 +116,10 @@ function checkNode(node: Node, report: Report): void {
       report(`${describe(node)} has ${outputs.length} outputs of ${named}`);
     return;
   }
+  if (isControl(op)) {
+    checkControl(node, op, report);
+    return;
+  }
   const unknown = [...inputs, ...outputs].find((value) => value.unknownShape === true);
   if (unknown !== undefined) {
     report(`${describe(node)} touches "${unknown.name}", whose shape is unknown`);
@@ -131,6 +138,28 @@ function checkNode(node: Node, report: Report): void {
         `${describe(node)} gives ${wanted}, declared ${output.dtype}${shapeText(output.shape)}`,
       );
     }
+  } catch (error) {
+    report(`${describe(node)}: ${messageOf(error)}`);
+  }
+}
+
+function checkControl(node: Node, op: ControlOperation, report: Report): void {
+  for (const body of op.bodies) {
+    for (const problem of verifyGraph(body)) report(`in ${describe(node)}: ${problem}`);
+  }
+  if (op.kind === "loop") {
+    const inside = op.bodies.flatMap((body) => body.symbols);
+    const index = inside.find((symbol) => symbol.name === op.index.name);
+    if (index !== undefined && !sameSymbol(index, op.index)) {
+      report(`${describe(node)} has an index that is not its body's`);
+    }
+  }
+  try {
+    const types = controlTypes(op, node.inputs);
+    const same =
+      types.length === node.outputs.length &&
+      node.outputs.every((output, i) => samePassedType(types[i]!, output));
+    if (!same) report(`${describe(node)} does not have the results that its bodies give`);
   } catch (error) {
     report(`${describe(node)}: ${messageOf(error)}`);
   }
@@ -156,15 +185,16 @@ function checkSymbols(graph: Graph, values: readonly Value[], report: Report): v
     declared.set(name, symbol);
   }
   const dims: Dim[] = values.flatMap((value) => [...value.shape, ...(value.dims ?? [])]);
-  for (const { op } of graph.nodes) if (op.kind === "slice") dims.push(...op.starts);
-  for (const symbol of symbolsOf(dims)) {
+  const used = graph.nodes.flatMap(({ op }) => [...operationSymbols(op)]);
+  for (const symbol of [...symbolsOf(dims), ...used]) {
     const known = declared.get(symbol.name);
-    const same =
-      known?.min === symbol.min &&
-      known.max === symbol.max &&
-      known.multipleOf === symbol.multipleOf;
-    if (!same) report(`the symbol ${symbol.name} is not declared as it is used`);
+    if (known === undefined || !sameSymbol(known, symbol))
+      report(`the symbol ${symbol.name} is not declared as it is used`);
   }
+}
+
+function sameSymbol(a: DimSymbol, b: DimSymbol): boolean {
+  return a.min === b.min && a.max === b.max && a.multipleOf === b.multipleOf;
 }
 
 function checkUses(graph: Graph, report: Report): void {

@@ -6,11 +6,10 @@
  *   .programs         instruction words of all programs        .descriptors  their descriptor tables
  *   .constants        contents of constant buffers             .placement    buffers
  *   .schedule         steps, inputs, outputs                   .host         graphs of host steps as text
- *   .host.data        large tensors of host steps              .origins      ONNX nodes by step and role
+ *   .host.data        large tensors of host steps              .origins      ONNX nodes by launch and role
  *   .records          decisions with their reasons
  */
 import type { DimSymbol } from "../ir/dim.js";
-import type { Origin } from "../ir/graph.js";
 import type { SubgraphTemplate } from "../ir/onnx-node.js";
 import { parseGraph } from "../ir/parse.js";
 import { printWithReferences, type TextReferences } from "../ir/print.js";
@@ -21,15 +20,18 @@ import { DiagnosticError, fail } from "../support/diagnostic.js";
 import { concatenate } from "./descriptors.js";
 import { elfPieces, parseJson, readSections, type Section, utf8 } from "./elf-sections.js";
 import { decodeParts, encodeParts } from "./encode.js";
-import type {
-  BoundInput,
-  DecisionRecord,
-  DeviceBuffer,
-  Executable,
-  HostStep,
-  LaunchStep,
-  Port,
-  Step,
+import {
+  type BoundInput,
+  type DecisionRecord,
+  type DeviceBuffer,
+  everyStep,
+  type Executable,
+  type HostStep,
+  type IfStep,
+  type LaunchStep,
+  type LoopStep,
+  type Port,
+  type Step,
 } from "./executable.js";
 
 /**
@@ -66,7 +68,9 @@ export function writeElfPieces(executable: Executable, subgraphs?: SubgraphCodec
     tensors: host.tensors(),
     subgraphs: host.subgraphs(),
   };
-  const origins = executable.steps.map((step) => (step.kind === "launch" ? step.origins : []));
+  const origins = everyStep(executable.steps).flatMap((step) =>
+    step.kind === "launch" ? [step.origins] : [],
+  );
   return elfPieces([
     json(".lightloom.meta", meta),
     { name: ".programs", bytes: words.bytes, alignment: 16, kind: "code" },
@@ -97,7 +101,8 @@ export function readElf(file: Uint8Array, subgraphs?: SubgraphCodec): Executable
       subgraphs,
     );
     const { steps, inputs, outputs } = dims(read(".schedule")) as Schedule;
-    const origins = read(".origins") as readonly (readonly (readonly Origin[])[])[];
+    const origins = (read(".origins") as readonly LaunchStep["origins"][]).values();
+    const nextOrigins = (): LaunchStep["origins"] => origins.next().value ?? [];
     return {
       name: meta.name,
       machine: meta.machine,
@@ -114,7 +119,7 @@ export function readElf(file: Uint8Array, subgraphs?: SubgraphCodec): Executable
       inputs,
       boundInputs: meta.boundInputs.map(memoryInput),
       outputs,
-      steps: steps.map((step, i) => memoryStep(step, host, origins[i] ?? [])),
+      steps: steps.map((step) => memoryStep(step, host, nextOrigins)),
       records: read(".records") as readonly DecisionRecord[],
     };
   } catch (error) {
@@ -183,9 +188,15 @@ interface Schedule {
 
 /** Graphs are kept by number, origins in a section of their own. */
 type FileStep =
-  | Exclude<Step, LaunchStep | HostStep>
+  | Exclude<Step, LaunchStep | HostStep | IfStep | LoopStep>
+  | (Omit<IfStep, "bodies"> & FileBodies)
+  | (Omit<LoopStep, "bodies"> & FileBodies)
   | Omit<LaunchStep, "origins">
   | (Omit<HostStep, "graph"> & { readonly graph: number });
+
+interface FileBodies {
+  readonly bodies: readonly (readonly FileStep[])[];
+}
 
 function fileStep(step: Step, host: HostWriter): FileStep {
   switch (step.kind) {
@@ -197,19 +208,33 @@ function fileStep(step: Step, host: HostWriter): FileStep {
       return { ...step, graph: host.add(step) };
     case "copy":
       return step;
+    case "if":
+    case "loop":
+      return { ...step, bodies: step.bodies.map((body) => body.map((s) => fileStep(s, host))) };
     default:
       return step satisfies never;
   }
 }
 
-function memoryStep(step: FileStep, host: HostReader, origins: LaunchStep["origins"]): Step {
+/** `nextOrigins` gives those of one launch after the other. */
+function memoryStep(
+  step: FileStep,
+  host: HostReader,
+  nextOrigins: () => LaunchStep["origins"],
+): Step {
   switch (step.kind) {
     case "launch":
-      return { ...step, origins };
+      return { ...step, origins: nextOrigins() };
     case "host":
       return { ...step, graph: host(step.graph) };
     case "copy":
       return step;
+    case "if":
+    case "loop": {
+      const inner = (body: readonly FileStep[]) =>
+        body.map((nested) => memoryStep(nested, host, nextOrigins));
+      return { ...step, bodies: step.bodies.map(inner) };
+    }
     default:
       return step satisfies never;
   }

@@ -6,7 +6,7 @@ import type { DType, DeviceDType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 import type { Program } from "./program.js";
 import type { Dim, DimSymbol } from "../ir/dim.js";
-import type { Graph, Origin } from "../ir/graph.js";
+import type { Graph, LoopScan, Origin } from "../ir/graph.js";
 
 export interface Executable {
   readonly name: string;
@@ -76,15 +76,24 @@ export interface HostTensorRef {
 
 export type Step =
   | LaunchStep
-  /** Device to host or back, with conversion between the outer and the device's type (int64 <-> int32 checked). */
-  | {
-      readonly kind: "copy";
-      readonly from: DeviceTensorRef | HostTensorRef;
-      readonly to: DeviceTensorRef | HostTensorRef;
-      readonly dtype: DType;
-    }
+  /**
+   * Device to host or back, with conversion between the outer and the device's type (int64 <-> int32 checked). From
+   * host to host a slot takes the value of another.
+   */
+  | CopyStep
   /** A piece of the graph evaluated on the host: inputs and outputs are host slots, by value name. */
-  | HostStep;
+  | HostStep
+  | IfStep
+  | LoopStep;
+
+export type TensorRef = DeviceTensorRef | HostTensorRef;
+
+export interface CopyStep {
+  readonly kind: "copy";
+  readonly from: TensorRef;
+  readonly to: TensorRef;
+  readonly dtype: DType;
+}
 
 export interface LaunchStep {
   readonly kind: "launch";
@@ -105,6 +114,49 @@ export interface HostStep {
   readonly inputs: readonly { readonly name: string; readonly slot: number }[];
   readonly outputs: readonly { readonly name: string; readonly slot: number }[];
   readonly reason: string;
+}
+
+/** The steps of one body of two: the first where the condition (a bool of one element) holds. */
+export interface IfStep {
+  readonly kind: "if";
+  readonly condition: TensorRef;
+  readonly bodies: readonly (readonly Step[])[];
+  readonly origins: readonly Origin[];
+}
+
+/** The steps of one body, again and again; `LoopOperation` of `ir/graph.ts` says how often. */
+export interface LoopStep {
+  readonly kind: "loop";
+  /** Name of the symbol that is the number of the trip in the body's steps. */
+  readonly index: string;
+  readonly trips?: Dim;
+  /** Where the condition stands before the first trip, and after each. */
+  readonly condition?: { readonly first: TensorRef; readonly next: TensorRef };
+  readonly bodies: readonly (readonly Step[])[];
+  /** Pairs of buffers that change places after every trip: what one was is the other's contents from then on. */
+  readonly exchanged: readonly (readonly [number, number])[];
+  /** Slots that take the values of others after every trip, all at once. */
+  readonly carried: readonly { readonly from: number; readonly to: number }[];
+  /** Slots whose values of all trips are joined in another one when the loop has ended. */
+  readonly collected: readonly CollectedSlot[];
+  /** Name of the symbol that is the number of trips from then on. */
+  readonly count?: string;
+  readonly origins: readonly Origin[];
+}
+
+export interface CollectedSlot extends LoopScan {
+  readonly from: number;
+  readonly to: number;
+  /** Of the whole. */
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+}
+
+/** Every step, each before those of its bodies. */
+export function everyStep(steps: readonly Step[]): readonly Step[] {
+  return steps.flatMap((step) =>
+    step.kind === "if" || step.kind === "loop" ? [step, ...step.bodies.flatMap(everyStep)] : [step],
+  );
 }
 
 export interface DecisionRecord {

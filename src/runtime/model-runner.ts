@@ -7,7 +7,7 @@ import type { ImportOptions } from "../compiler/1-import/import.js";
 import { compileModel } from "../compiler/compile.js";
 import type { Precision } from "../compiler/pipeline.js";
 import { bindShapes } from "../ir/bindings.js";
-import type { Executable } from "../isa/executable.js";
+import { everyStep, type Executable } from "../isa/executable.js";
 import type { ExternalData } from "../onnx/external.js";
 import type { Model } from "../onnx/model.js";
 import { isTensor } from "../ops/context.js";
@@ -90,7 +90,8 @@ export function machineHash(machine: DeviceMachine): string {
 }
 
 /** Where the steps of an executable run; filling in known values is nobody's work. */
-export function ranOn({ steps }: Executable): RanOn {
+export function ranOn(executable: Executable): RanOn {
+  const steps = everyStep(executable.steps);
   const launches = steps.some((step) => step.kind === "launch");
   const host = steps.some((step) => step.kind === "host" && step.graph.nodes.length > 0);
   if (launches) return host ? "mixed" : "accelerator";

@@ -1,20 +1,23 @@
 /**
  * The schedule walker: an Executable loaded on a device, and one run of it. Launch, copy, host region, one after
- * the other; symbols are bound from the inputs' shapes.
+ * the other, branches and loops over such; symbols are bound from the inputs' shapes.
  */
 import type {
+  CopyStep,
   DeviceTensorRef,
   Executable,
   HostStep,
   HostTensorRef,
   LaunchStep,
+  LoopStep,
   Port,
   Step,
+  TensorRef,
 } from "../isa/executable.js";
-import { verifyLaunch } from "../isa/verify.js";
 import { evaluateDim } from "../ir/dim.js";
 import { bindShapes } from "../ir/bindings.js";
 import { evaluateDims } from "../ir/evaluate.js";
+import { concatTensors } from "../ir/evaluate-movement.js";
 import type { Value } from "../ir/graph.js";
 import { encodeArray } from "../numerics/convert.js";
 import type { DType } from "../numerics/dtype.js";
@@ -25,6 +28,7 @@ import { evaluateHostGraph } from "../ops/evaluate-node.js";
 import type { HostValue } from "../ops/record.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { Device, DeviceRegion, LoadedProgram } from "./device.js";
+import { bindingOffsets, requireSafeSchedule } from "./launch-safety.js";
 import { createResidentState, type ResidentState } from "./resident.js";
 import { takesValues } from "./value-policy.js";
 import { checkLimit, conform, type PlacedTensor, readTensor, writeTensor } from "./transfer.js";
@@ -48,8 +52,7 @@ export function loadExecutable(executable: Executable, device: Device): LoadedEx
     region.write(buffer.offsetBytes, executable.constants.subarray(at, at + length));
   }
   const programs = executable.programs.map((program) => region.load(program));
-  for (const step of executable.steps)
-    if (step.kind === "launch") requireSafeLaunch(executable, step);
+  requireSafeSchedule(executable);
   const loaded: Loaded = { executable, region, programs, states: statesOf(executable) };
   let last: Promise<unknown> = Promise.resolve();
   const run = (inputs: HostValues): Promise<HostValues> => {
@@ -69,25 +72,6 @@ function statesOf(executable: Executable): ReadonlyMap<number, ResidentState> {
   return new Map(shared.map((buffer) => [buffer, createResidentState()]));
 }
 
-/** Where a launch's bindings lie is fixed when the executable is made, so it is checked once. */
-function requireSafeLaunch(executable: Executable, step: LaunchStep): void {
-  const program = executable.programs[step.program]!;
-  const [problem] = verifyLaunch(program, {
-    bindings: bindingOffsets(executable, step).map((offsetBytes) => ({ offsetBytes })),
-    memoryBytes: executable.memoryBytes,
-    scalars: step.scalars.length,
-  });
-  if (problem === undefined) return;
-  fail("L0501", `a launch of program "${program.name}" is not safe: ${problem.reason}`);
-}
-
-function bindingOffsets(executable: Executable, step: LaunchStep): number[] {
-  return step.bindings.map(({ buffer, offset }) => {
-    const { offsetBytes, dtype } = executable.buffers[buffer]!;
-    return offsetBytes + byteLength(dtype, offset);
-  });
-}
-
 interface Loaded {
   readonly executable: Executable;
   readonly region: DeviceRegion;
@@ -96,8 +80,10 @@ interface Loaded {
 }
 
 interface Run extends Loaded {
-  readonly bindings: ReadonlyMap<string, number>;
+  readonly bindings: Map<string, number>;
   readonly slots: Map<number, HostValue>;
+  /** Where the buffers begin now: loops let some change places. */
+  readonly offsetsBytes: number[];
 }
 
 async function runOnce(loaded: Loaded, inputs: HostValues): Promise<HostValues> {
@@ -107,7 +93,8 @@ async function runOnce(loaded: Loaded, inputs: HostValues): Promise<HostValues> 
     fail("L0602", `the program was made for other values of ${names}`);
   }
   const bindings = bindInputs(executable, inputs);
-  const run: Run = { ...loaded, bindings, slots: new Map() };
+  const offsetsBytes = executable.buffers.map((buffer) => buffer.offsetBytes);
+  const run: Run = { ...loaded, bindings, slots: new Map(), offsetsBytes };
   for (const port of executable.inputs) {
     const value = inputs.get(port.name);
     if (value === undefined) throw new InternalError(`input ${port.name} was not checked`);
@@ -128,7 +115,7 @@ function writeInput(run: Run, location: DeviceTensorRef, tensor: Tensor, name: s
 export function bindInputs(
   executable: Executable,
   inputs: ReadonlyMap<string, HostValue>,
-): ReadonlyMap<string, number> {
+): Map<string, number> {
   const bindings = new Map<string, number>();
   const given = executable.inputs.flatMap((port) => {
     const value = inputs.get(port.name);
@@ -168,9 +155,8 @@ function hostValue(run: Run, ref: HostTensorRef): HostValue {
 }
 
 function placed(run: Run, ref: DeviceTensorRef): PlacedTensor {
-  const buffer = run.executable.buffers[ref.buffer]!;
   return {
-    offsetBytes: buffer.offsetBytes + byteLength(ref.dtype, ref.offset),
+    offsetBytes: run.offsetsBytes[ref.buffer]! + byteLength(ref.dtype, ref.offset),
     dtype: ref.dtype,
     shape: ref.shape.map((dim) => evaluateDim(dim, run.bindings)),
     strides: ref.strides,
@@ -181,11 +167,52 @@ function placed(run: Run, ref: DeviceTensorRef): PlacedTensor {
 async function walkSteps(run: Run, steps: readonly Step[]): Promise<void> {
   for (const step of steps) {
     if (step.kind === "host") await walkHost(run, step);
+    else if (step.kind === "if")
+      await walkSteps(run, step.bodies[isTrue(run, step.condition) ? 0 : 1]!);
+    else if (step.kind === "loop") await walkLoop(run, step);
     else walkDevice(run, step);
   }
 }
 
-function walkDevice(run: Run, step: Exclude<Step, HostStep>): void {
+async function walkLoop(run: Run, step: LoopStep): Promise<void> {
+  const { condition, collected, bodies } = step;
+  const limit = step.trips === undefined ? Infinity : evaluateDim(step.trips, run.bindings);
+  const own: Run = { ...run, bindings: new Map(run.bindings) };
+  const parts = collected.map((): Tensor[] => []);
+  let goesOn = condition === undefined || isTrue(run, condition.first);
+  let trip = 0;
+  for (; trip < limit && goesOn; trip++) {
+    own.bindings.set(step.index, trip);
+    await walkSteps(own, bodies[0]!);
+    goesOn = condition === undefined || isTrue(own, condition.next);
+    collected.forEach(({ from }, i) =>
+      parts[i]!.push(asTensor(hostValue(run, { where: "host", slot: from }), "a part")),
+    );
+    const values = step.carried.map(({ from }) => run.slots.get(from)!);
+    step.carried.forEach(({ to }, i) => run.slots.set(to, values[i]!));
+    for (const [one, other] of step.exchanged) exchange(run.offsetsBytes, one, other);
+  }
+  if (step.count !== undefined) run.bindings.set(step.count, trip);
+  collected.forEach(({ to, axis, reverse, dtype, shape }, i) => {
+    const ordered = reverse ? parts[i]!.toReversed() : parts[i]!;
+    run.slots.set(to, concatTensors(ordered, axis, dtype, evaluateDims(shape, run.bindings)));
+  });
+}
+
+function exchange(offsets: number[], one: number, other: number): void {
+  [offsets[one], offsets[other]] = [offsets[other]!, offsets[one]!];
+}
+
+/** Looks at a condition; of the device it is read back. */
+function isTrue(run: Run, ref: TensorRef): boolean {
+  const value =
+    ref.where === "device"
+      ? readTensor(run.region, placed(run, ref), ref.dtype)
+      : asTensor(hostValue(run, ref), "a condition");
+  return Number(value.data[0]) !== 0;
+}
+
+function walkDevice(run: Run, step: LaunchStep | CopyStep): void {
   switch (step.kind) {
     case "launch":
       return launch(run, step);
@@ -226,7 +253,7 @@ function knownValue(
 
 function launch(run: Run, step: LaunchStep): void {
   const program = run.executable.programs[step.program]!;
-  const offsets = bindingOffsets(run.executable, step);
+  const offsets = bindingOffsets(run.executable, step, run.offsetsBytes);
   const scalars = Int32Array.from(step.scalars, (dim) => evaluateDim(dim, run.bindings));
   const { faults } = run.programs[step.program]!.launch(offsets, scalars);
   const [fault] = faults;
@@ -239,16 +266,13 @@ function launch(run: Run, step: LaunchStep): void {
   });
 }
 
-function copy(
-  run: Run,
-  from: DeviceTensorRef | HostTensorRef,
-  to: DeviceTensorRef | HostTensorRef,
-  dtype: DType,
-): void {
+function copy(run: Run, from: TensorRef, to: TensorRef, dtype: DType): void {
   if (from.where === "device" && to.where === "host") {
     run.slots.set(to.slot, readTensor(run.region, placed(run, from), dtype));
   } else if (from.where === "host" && to.where === "device") {
     const value = asTensor(hostValue(run, from), "a host region's result");
     writeTensor(run.region, placed(run, to), value, "a host region's result");
+  } else if (from.where === "host" && to.where === "host") {
+    run.slots.set(to.slot, hostValue(run, from));
   } else throw new InternalError(`copy from ${from.where} to ${to.where}`);
 }

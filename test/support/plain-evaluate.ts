@@ -2,7 +2,7 @@
  * The core operations once more, as `src/ir/graph.ts` words them: one output element at a time, no strides, no
  * chunks. For types of at most 32 bits. Slow, and shares only scalar arithmetic with what it checks.
  */
-import type { Operation } from "../../src/ir/graph.js";
+import type { PlainOperation } from "../../src/ir/operation-types.js";
 import { decodeElement, encodeArray } from "../../src/numerics/convert.js";
 import { type DType, isFloat } from "../../src/numerics/dtype.js";
 import { functions } from "../../src/numerics/functions.js";
@@ -13,7 +13,7 @@ import type { Tensor } from "../../src/numerics/tensor.js";
 type Index = readonly number[];
 
 export function plainOperation(
-  op: Operation,
+  op: PlainOperation,
   inputs: readonly Tensor[],
   dtype: DType,
   shape: readonly number[],
@@ -25,7 +25,7 @@ export function plainOperation(
 }
 
 function element(
-  op: Exclude<Operation, { kind: "scatter" }>,
+  op: Exclude<PlainOperation, { kind: "scatter" }>,
   inputs: readonly Tensor[],
   index: Index,
   at: number,
@@ -107,8 +107,6 @@ function element(
         .slice(0, op.exclusive ? own : own + 1)
         .reduce(combine, start(op.combine, x.dtype));
     }
-    case "host":
-      throw new Error("no core operation");
     default:
       return op satisfies never;
   }
@@ -216,7 +214,7 @@ function reduceElements(reduction: string, elements: readonly number[], dtype: D
 }
 
 function contractElement(
-  op: Extract<Operation, { kind: "contract" }>,
+  op: Extract<PlainOperation, { kind: "contract" }>,
   [a, b, zeroA, zeroB]: readonly Tensor[],
   index: Index,
   dtype: DType,
@@ -262,7 +260,7 @@ function contractElement(
 }
 
 function scatter(
-  op: Extract<Operation, { kind: "scatter" }>,
+  op: Extract<PlainOperation, { kind: "scatter" }>,
   [data, indices, updates]: readonly Tensor[],
 ): Tensor {
   const { dtype, shape } = data!;

@@ -14,6 +14,7 @@ import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { dimMin, dimProduct } from "../../ir/dim.js";
 import { registerWidths } from "../../ir/evaluate-map.js";
 import type { Graph, Node, Value } from "../../ir/graph.js";
+import { isPlain } from "../../ir/operation-types.js";
 import { valuesOf } from "../../ir/verify.js";
 import { int32Range, interval, type Interval, within } from "../../ir/intervals.js";
 import {
@@ -32,11 +33,17 @@ const inputLimits = [2 ** 30, 2 ** 24, 2 ** 20, 2 ** 16, 2 ** 15] as const;
 
 const wideTypes: ReadonlySet<DType> = new Set(["i64", "u64", "u32", "i16", "u16"]);
 
-export function narrowIntegers(graph: Graph): Graph {
+export function narrowIntegers(
+  graph: Graph,
+  { isBody = false }: { readonly isBody?: boolean } = {},
+): Graph {
   if (!valuesOf(graph).some(isWide)) return graph;
-  const limits = chooseLimits(graph);
-  const nodes = narrowNodes(graph, (input) => limits.get(input) ?? inputLimits[0]);
-  return nodes.size === 0 ? graph : new Narrowing(graph, nodes, limits).run();
+  const limits = isBody ? new Map<Value, number>() : chooseLimits(graph);
+  // Nothing is known of what a body is given: nobody checks it before a trip.
+  const nodes = isBody
+    ? provenNodes(graph, valueRanges(graph))
+    : narrowNodes(graph, (input) => limits.get(input) ?? inputLimits[0]);
+  return nodes.size === 0 ? graph : new Narrowing(graph, nodes, { limits, isBody }).run();
 }
 
 function isWide(value: Value): boolean {
@@ -103,7 +110,7 @@ function provenNodes(graph: Graph, ranges: Ranges): ReadonlySet<Node> {
   const proven = new Set<Node>();
   for (const node of graph.nodes) {
     const values = [...node.inputs, ...node.outputs];
-    if (node.op.kind === "host" || !values.some(isWide) || values.some(isForeign)) continue;
+    if (!isPlain(node.op) || !values.some(isWide) || values.some(isForeign)) continue;
     if (!node.inputs.every((value, i) => fits(value) || isComputedIndex(node, i))) continue;
     const [output] = node.outputs;
     if (computesAlike(node, ranges) && fits(output!)) proven.add(node);
@@ -209,6 +216,7 @@ class Narrowing {
   readonly #graph: Graph;
   readonly #narrow: ReadonlySet<Node>;
   readonly #limits: ReadonlyMap<Value, number>;
+  readonly #isBody: boolean;
   readonly #names: Set<string>;
   /** The form in which an input or a node's result is produced. */
   readonly #produced = new Map<Value, Form>();
@@ -217,8 +225,13 @@ class Narrowing {
   readonly #forms = { own: new Map<Value, Value>(), narrow: new Map<Value, Value>() };
   readonly #nodes: Node[] = [];
 
-  constructor(graph: Graph, narrow: ReadonlySet<Node>, limits: ReadonlyMap<Value, number>) {
+  constructor(
+    graph: Graph,
+    narrow: ReadonlySet<Node>,
+    { limits, isBody }: { readonly limits: ReadonlyMap<Value, number>; readonly isBody: boolean },
+  ) {
     this.#graph = graph;
+    this.#isBody = isBody;
     this.#limits = limits;
     this.#narrow = narrow;
     const values = graph.nodes.flatMap((node) => [...node.inputs, ...node.outputs]);
@@ -232,7 +245,7 @@ class Narrowing {
   run(): Graph {
     const { inputs, outputs, nodes } = this.#graph;
     const read = new Set([...this.#narrow].flatMap((node) => node.inputs));
-    const newInputs = inputs.map((input) => this.#input(input, read.has(input)));
+    const newInputs = inputs.map((input) => this.#input(input, !this.#isBody && read.has(input)));
     for (const node of nodes) {
       const isNarrow = this.#narrow.has(node);
       const form = isNarrow ? "narrow" : "own";

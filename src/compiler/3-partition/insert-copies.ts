@@ -51,6 +51,8 @@ export function insertCopies(graph: Graph): Graph {
       case "gather":
       case "scatter":
       case "scan":
+      case "if":
+      case "loop":
         return withInputs(node, (v) => (isMoved(v) ? copyOf(v) : v));
       case "pad":
         return withInputs(node, (v) =>

@@ -2,7 +2,7 @@
  * Islands: device regions between host regions that cost more to move to and from the device than to compute where
  * their data are. They join the host. Both costs are estimated and kept.
  */
-import type { Graph, Node, Value } from "../../ir/graph.js";
+import { type Graph, isControl, type Node, type Value } from "../../ir/graph.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import type { Composite } from "./annotate.js";
 import { copySeconds, deviceSeconds, hostSeconds, launchSeconds } from "./costs.js";
@@ -78,7 +78,8 @@ function nodesOf({ composites }: Region): readonly Node[] {
 
 /** It reads what a host region made, and a host region reads what it makes. */
 function isBetweenHosts(region: Region, targets: Targets, neighbours: Neighbours): boolean {
-  if (region.target === "host") return false;
+  // What control flow costs is in its bodies, which have regions of their own.
+  if (region.target === "host" || nodesOf(region).some(({ op }) => isControl(op))) return false;
   const isHost = (node: Node | undefined): boolean =>
     node !== undefined && targets.get(node) === "host";
   const nodes = nodesOf(region);

@@ -3,6 +3,7 @@
  * each a target, composites of one target merge into regions, islands join the host, and every region for the host is
  * cut out as an external function that the runtime calls between launches.
  */
+import { mapBodies } from "../../ir/control.js";
 import type { Graph, Node, Origin, Value } from "../../ir/graph.js";
 import type { DecisionRecord } from "../../isa/executable.js";
 import type { DeviceMachine } from "../../target/machine.js";
@@ -23,25 +24,39 @@ export interface HostRegion {
   readonly body: Graph;
 }
 
-export function partition(graph: Graph, machine: DeviceMachine): PartitionedGraph {
+/** Bodies of control flow are cut for themselves. `path` keeps their regions apart. */
+export function partition(given: Graph, machine: DeviceMachine, path = "host"): PartitionedGraph {
+  const inner: PartitionedGraph[] = [];
+  const graph = mapBodies(given, (body) => {
+    const parts = partition(body, machine, `${path}_${inner.length}`);
+    inner.push(parts);
+    return parts.graph;
+  });
   const { regions, islands } = placeIslands(graph, annotate(graph), machine);
-  const records = regions.flatMap((region) => recordsOf(region, islands));
   const hostRegions = regions.filter(({ target }) => target === "host");
-  if (hostRegions.length === 0) return { graph, regions: new Map(), records };
-  return { ...cutRegions(graph, hostRegions), records };
+  const cut = cutRegions(graph, hostRegions, path);
+  return {
+    graph: hostRegions.length === 0 ? graph : cut.graph,
+    regions: new Map([cut, ...inner].flatMap((parts) => [...parts.regions])),
+    records: [
+      ...regions.flatMap((region) => recordsOf(region, islands)),
+      ...inner.flatMap((parts) => parts.records),
+    ],
+  };
 }
 
 /** The graph with one node in place of each region. */
 function cutRegions(
   graph: Graph,
   regions: readonly Region[],
+  path: string,
 ): Pick<PartitionedGraph, "graph" | "regions"> {
   const neighbours = neighboursOf(graph);
   const bodies = new Map<string, HostRegion>();
   const standIns = new Map<Node, Node>();
   for (const region of regions) {
     const members = new Set(region.composites.flatMap(({ nodes }) => nodes));
-    const body = bodyOf(graph, members, neighbours);
+    const body = bodyOf(graph, members, neighbours, path);
     const node = callOf(body, region);
     bodies.set(body.name, { body });
     for (const member of members) standIns.set(member, node);
@@ -50,7 +65,12 @@ function cutRegions(
   return { graph: { ...graph, nodes: producersFirst(nodes) }, regions: bodies };
 }
 
-function bodyOf(graph: Graph, members: ReadonlySet<Node>, { users, results }: Neighbours): Graph {
+function bodyOf(
+  graph: Graph,
+  members: ReadonlySet<Node>,
+  { users, results }: Neighbours,
+  path: string,
+): Graph {
   const nodes = graph.nodes.filter((node) => members.has(node));
   const made = new Set(nodes.flatMap((node) => node.outputs));
   const isGiven = (v: Value): boolean =>
@@ -58,7 +78,7 @@ function bodyOf(graph: Graph, members: ReadonlySet<Node>, { users, results }: Ne
   const isRead = (v: Value): boolean =>
     results.has(v) || (users.get(v) ?? []).some((user) => !members.has(user));
   return {
-    name: `host.${nodes[0]!.outputs[0]!.name}`,
+    name: `${path}.${nodes[0]!.outputs[0]!.name}`,
     symbols: graph.symbols,
     inputs: [...new Set(nodes.flatMap((node) => node.inputs))].filter(isGiven),
     outputs: [...made].filter(isRead).map((value) => ({ name: value.name, value })),

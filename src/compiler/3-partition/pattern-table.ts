@@ -55,6 +55,12 @@ export const patternTable: readonly PatternRow[] = [
     [...movements, "window", "concat", "iota"],
     "walks of loads and stores",
   ),
+  {
+    name: "lightloom.control-flow",
+    about: "steps of the schedule around what becomes of the bodies",
+    pattern: operation(["if", "loop"]),
+    check: () => undefined,
+  },
 ];
 
 /** The pattern, or the pattern behind up to `most` movements. */

@@ -7,7 +7,7 @@
  * every symbolic dim, so that they are static.
  */
 import { elementCount } from "../../numerics/tensor.js";
-import { type DeviceDType, deviceDTypes } from "../../numerics/dtype.js";
+import { type DeviceDType, deviceDTypes, dtypes } from "../../numerics/dtype.js";
 import { type Dim, dimAdd, dimMax } from "../../ir/dim.js";
 import type { Graph, Node, Value } from "../../ir/graph.js";
 import type { Storage, StorageRoot } from "../tiled.js";
@@ -23,20 +23,25 @@ export interface StorageMap {
   part(value: Value, whole: Storage, axis: number, before: Dim): { storage: Storage; next: Dim };
   /** `value` shares the elements of `storage` under another shape. */
   alias(value: Value, storage: Storage): void;
-  readonly roots: readonly StorageRoot[];
+  readonly storages: Map<Value, Storage>;
+  readonly roots: StorageRoot[];
 }
 
 export interface StorageOptions {
   readonly graph: Graph;
   /** Concat nodes whose part may be written in place, by part. */
   readonly parts: ReadonlyMap<Value, Node>;
+  /** For a body of control flow: that of the graph around it. Both have the same roots. */
+  readonly outer?: StorageMap;
+  /** Where results of a body belong. */
+  readonly places?: ReadonlyMap<Value, Storage>;
 }
 
 export function createStorageMap(options: StorageOptions): StorageMap {
-  const { graph } = options;
-  const storages = new Map<Value, Storage>();
-  const roots: StorageRoot[] = [];
-  const outputs = new Set(graph.outputs.map((o) => o.value));
+  const { graph, outer, places } = options;
+  const storages = outer?.storages ?? new Map<Value, Storage>();
+  const roots = outer?.roots ?? [];
+  const outputs = new Set(outer === undefined ? graph.outputs.map((o) => o.value) : []);
 
   const addRoot = (value: Value, kind: StorageRoot["kind"], order: readonly number[]): Storage => {
     const strides = orderedStrides(value.shape.map(dimMax), order);
@@ -61,6 +66,11 @@ export function createStorageMap(options: StorageOptions): StorageMap {
   };
 
   const allocate = (value: Value, order: readonly number[]): Storage => {
+    const place = places?.get(value);
+    if (place !== undefined) {
+      storages.set(value, place);
+      return place;
+    }
     const concat = options.parts.get(value);
     if (concat !== undefined) return placePart(value, concat, order);
     const kind = outputs.has(value) ? "output" : "temporary";
@@ -105,12 +115,13 @@ export function createStorageMap(options: StorageOptions): StorageMap {
     return { storage, next: dimAdd(before, shape[axis]!) };
   };
 
-  for (const input of graph.inputs) {
+  for (const input of outer === undefined ? graph.inputs : []) {
     if (!isDeviceValue(input)) continue;
     if (options.parts.has(input)) allocate(input, natural(input));
     else addRoot(input, "input", natural(input));
   }
   return {
+    storages,
     roots,
     part,
     get: (value) => storages.get(value),
@@ -139,6 +150,11 @@ export function orderedStrides(shape: readonly number[], order: readonly number[
 
 export function isDeviceValue(value: Value): boolean {
   return value.unknownShape !== true && deviceDTypes.some((dtype) => dtype === value.dtype);
+}
+
+/** Whether kernels can write it, too: of types below a byte two elements share one. */
+export function isStored(value: Value): boolean {
+  return isDeviceValue(value) && dtypes[value.dtype].bits >= 8;
 }
 
 export function deviceType(value: Value): DeviceDType {

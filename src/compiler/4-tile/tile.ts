@@ -4,11 +4,20 @@
  */
 import type { DeviceMachine } from "../../target/machine.js";
 import { type Dim, dimEquals, dimMax, dimMin, dimSymbols, NeedsBinding } from "../../ir/dim.js";
-import type { ContractOperation, Graph, Node, Origin, Value } from "../../ir/graph.js";
+import {
+  type ContractOperation,
+  type Graph,
+  isControl,
+  type Node,
+  type Origin,
+  type Value,
+} from "../../ir/graph.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
+import { isKnown } from "../../ir/loop-builder.js";
 import { isFloat } from "../../numerics/dtype.js";
 import { fail, InternalError } from "../../support/diagnostic.js";
 import type { PreparedContract } from "./contract-kernel.js";
+import { type BodyOptions, type ControlTiling, tileIf, tileLoop } from "./control.js";
 import { collectProducers, collectUses, fuse, type Group } from "./groups.js";
 import { isMovement, reshapeRuns } from "./index-map.js";
 import type { WrittenKernel } from "../tiled.js";
@@ -45,22 +54,62 @@ export interface TileOptions {
 }
 
 export function tileGraph(graph: Graph, options: TileOptions): TiledGraph {
+  const { state, run } = openTiling(graph, options);
+  const { storages, steps } = state;
+  for (const input of graph.inputs) if (!storages.get(input)) state.hostValues.add(input);
+  run();
+  const source = (value: Value): Value => {
+    const outer = state.sources.get(value);
+    return outer === undefined ? value : source(outer);
+  };
+  const storage = (value: Value): Storage | undefined => storages.get(source(value));
+  return { graph, steps, roots: storages.roots, storage, source };
+}
+
+/** The tiling of a graph, or of a body of control flow in the graph of `outer`. */
+function openTiling(
+  graph: Graph,
+  options: TileOptions,
+  outer?: State,
+  body?: BodyOptions,
+): { readonly state: State; readonly run: () => void } {
   const producers = collectProducers(graph);
   const groups = fuse(graph, producers, options.fuse ?? true);
-  const storages = createStorageMap({ graph, parts: concatParts(graph, groups, producers) });
+  const parts = concatParts(graph, { groups, producers, isBody: outer !== undefined });
+  const places = keepPlaces(body?.places, groups);
+  const storages = createStorageMap({
+    graph,
+    parts,
+    ...(outer === undefined ? {} : { outer: outer.storages, places }),
+  });
   const state: State = {
     graph,
     options,
     producers,
     storages,
     steps: [],
-    hostValues: new Set(),
-    names: new Map(),
-    plans: new Map(),
+    hostValues: outer?.hostValues ?? new Set(),
+    names: outer?.names ?? new Map(),
+    plans: outer?.plans ?? new Map(),
+    sources: outer?.sources ?? new Map(),
+    outer,
   };
-  for (const input of graph.inputs) if (!storages.get(input)) state.hostValues.add(input);
-  for (const group of groups) tileGroup(state, group);
-  return { graph, steps: state.steps, roots: storages.roots, storage: (v) => storages.get(v) };
+  for (const [inner, value] of body?.captured ?? []) state.sources.set(inner, value);
+  const run = (): void => {
+    for (const group of groups) tileGroup(state, group);
+  };
+  return { state, run };
+}
+
+/** What the host or inner control flow makes has its own place and is copied from there. */
+function keepPlaces(
+  places: ReadonlyMap<Value, Storage> | undefined,
+  groups: readonly Group[],
+): ReadonlyMap<Value, Storage> {
+  const made = groups.flatMap(({ root }) =>
+    root.op.kind === "host" || isControl(root.op) ? [] : root.outputs,
+  );
+  return new Map([...(places ?? [])].filter(([value]) => made.includes(value)));
 }
 
 interface State {
@@ -73,17 +122,26 @@ interface State {
   readonly hostValues: Set<Value>;
   readonly names: Map<string, number>;
   readonly plans: TileContext["known"];
+  /** Inputs of bodies that are values outside. */
+  readonly sources: Map<Value, Value>;
+  /** The tiling of the graph around a body. */
+  readonly outer: State | undefined;
 }
 
 function tileGroup(state: State, group: Group): void {
   const { root } = group;
-  if (root.op.kind !== "host" && root.outputs.every(isEmpty)) {
+  if (root.op.kind !== "host" && !isControl(root.op) && root.outputs.every(isEmpty)) {
     for (const v of root.outputs)
       if (!state.storages.get(v)) state.storages.allocate(v, natural(v));
     return;
   }
   switch (root.op.kind) {
+    case "if":
+      return tileIf(controlTiling(state), root, root.op);
+    case "loop":
+      return tileLoop(controlTiling(state), root, root.op);
     case "host":
+      for (const input of root.inputs) downloadCaptured(state, input);
       state.steps.push({ kind: "host", node: root });
       for (const output of root.outputs) state.hostValues.add(output);
       return;
@@ -102,6 +160,52 @@ function tileGroup(state: State, group: Group): void {
     default:
       throw new InternalError(`a group of kind ${root.op.kind}`);
   }
+}
+
+/** A value from outside the body, fetched before the control flow begins. */
+function downloadCaptured(state: State, value: Value): void {
+  const source = state.sources.get(value);
+  if (source === undefined) return;
+  const { outer } = state;
+  if (outer!.sources.has(source)) downloadCaptured(outer!, source);
+  else if (isKnown(source) || !isOnHost(outer!, source))
+    outer!.steps.push({ kind: "download", value: source });
+}
+
+function isOnHost(state: State, value: Value): boolean {
+  const source = state.sources.get(value);
+  if (source !== undefined) return isOnHost(state.outer!, source);
+  return isKnown(value) || state.hostValues.has(value);
+}
+
+function controlTiling(state: State): ControlTiling {
+  return {
+    storages: state.storages,
+    hostValues: state.hostValues,
+    push: (step) => state.steps.push(step),
+    copy: (value, to) => copyInto(state, value, to),
+    openBody: (body, options) => {
+      const inner = openTiling(body, state.options, state, options);
+      inner.run();
+      return {
+        steps: inner.state.steps,
+        storageOf: (value) => storageOf(inner.state, value, natural(value)),
+        isOnHost: (value) => isOnHost(inner.state, value),
+        settle: (value, place) => {
+          if (isEmpty(value)) return;
+          const own = storageOf(inner.state, value, natural(value));
+          if (!isSamePlace(own, place)) copyInto(inner.state, value, place);
+        },
+      };
+    },
+  };
+}
+
+function copyInto(state: State, value: Value, to: Storage): void {
+  if (isEmpty(value)) return;
+  const view: Value = { name: value.name, dtype: value.dtype, shape: value.shape };
+  state.storages.alias(view, to);
+  copyOut(state, value, view);
 }
 
 function isEmpty(value: Value): boolean {
@@ -225,6 +329,8 @@ function isCopy(node: Node): boolean {
 
 /** Storage of something that a kernel reads. Constants take the reader's order; movements are copied out. */
 function storageOf(state: State, value: Value, order: readonly number[]): Storage {
+  const source = state.sources.get(value);
+  if (source !== undefined) return storageOf(state.outer!, source, order);
   const known = state.storages.get(value);
   if (known !== undefined) {
     if (state.hostValues.delete(value)) state.steps.push({ kind: "upload", value });
@@ -233,7 +339,7 @@ function storageOf(state: State, value: Value, order: readonly number[]): Storag
   if (value.data !== undefined) return state.storages.constant(value, order);
   const producer = state.producers.get(value);
   if (producer !== undefined && isMovement(producer)) return materialise(state, value, producer);
-  if (producer === undefined || producer.op.kind === "host") {
+  if (producer === undefined || producer.op.kind === "host" || isControl(producer.op)) {
     // Made on the host, or a vector of dims that are known only at run time.
     state.hostValues.delete(value);
     state.steps.push({ kind: "upload", value });
@@ -515,8 +621,15 @@ function isState(
  */
 function concatParts(
   graph: Graph,
-  groups: readonly Group[],
-  producers: ReadonlyMap<Value, Node>,
+  {
+    groups,
+    producers,
+    isBody,
+  }: {
+    readonly groups: readonly Group[];
+    readonly producers: ReadonlyMap<Value, Node>;
+    readonly isBody: boolean;
+  },
 ): Map<Value, Node> {
   const uses = collectUses(graph);
   const outputs = new Set(graph.outputs.map((o) => o.value));
@@ -534,11 +647,15 @@ function concatParts(
     if (node.op.kind !== "concat" || isEmpty(node.outputs[0]!)) continue;
     const [first] = node.inputs;
     const isOnce = node.inputs.indexOf(first!) === node.inputs.lastIndexOf(first!);
-    if (isOnce && isState(first!, graph, uses, outputs)) parts.set(first!, node);
+    if (isOnce && !isBody && isState(first!, graph, uses, outputs)) parts.set(first!, node);
     for (const input of node.inputs) {
       const group = groupOf.get(input);
       if (group === undefined || outputs.has(input) || isEmpty(input)) continue;
-      if (group.root.op.kind === "host" || node.inputs.filter((x) => x === input).length > 1)
+      if (
+        isControl(group.root.op) ||
+        group.root.op.kind === "host" ||
+        node.inputs.filter((x) => x === input).length > 1
+      )
         continue;
       if (uses.get(input)!.filter((n) => n.op.kind === "concat").length > 1) continue;
       parts.set(input, node);

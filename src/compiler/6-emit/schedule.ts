@@ -13,12 +13,15 @@ import type {
   LaunchStep,
   Port,
   Step,
+  TensorRef,
 } from "../../isa/executable.js";
 import type { Program } from "../../isa/program.js";
+import { bodyOperands, tripResults } from "../../ir/control.js";
+import { symbolsOf } from "../../ir/graph-shapes.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import type { DType } from "../../numerics/dtype.js";
 import { InternalError } from "../../support/diagnostic.js";
-import type { PlacedGraph, TiledGraph, TiledStep } from "../tiled.js";
+import type { PlacedGraph, TiledGraph, TiledIf, TiledLoop, TiledStep } from "../tiled.js";
 
 export interface ScheduleOptions {
   readonly name: string;
@@ -41,11 +44,12 @@ export function buildExecutable(options: ScheduleOptions): Executable {
     programs: [],
     programKeys: new Map(),
     slots: new Map(),
+    slotCount: 0,
     steps: [],
     downloads: new Set(),
   };
   const inputs = graph.inputs.map((value) => inputPort(state, value));
-  for (const step of tiled.steps) addStep(state, step);
+  state.steps.push(...stepsOf(state, tiled.steps));
   const outputs = graph.outputs.map(({ name, value }) => outputPort(state, name, value));
   const { buffers, constants } = placeConstants(placed);
   return {
@@ -69,8 +73,11 @@ interface State {
   readonly tiled: TiledGraph;
   readonly programs: Program[];
   readonly programKeys: Map<string, number>;
+  /** A loop's state has one slot inside and outside. */
   readonly slots: Map<Value, number>;
-  readonly steps: Step[];
+  slotCount: number;
+  /** Of the body at hand. */
+  steps: Step[];
   /** Values that a copy step has brought to the host. */
   readonly downloads: Set<Value>;
 }
@@ -104,7 +111,7 @@ function provideKnown(state: State, value: Value): void {
   const slot = hostRef(state, value).slot;
   const body: Graph = {
     name: value.name,
-    symbols: state.tiled.graph.symbols,
+    symbols: [...symbolsOf([...value.shape, ...(value.dims ?? [])])],
     inputs: [],
     outputs: [{ name: value.name, value }],
     nodes: [],
@@ -133,12 +140,24 @@ function deviceRef(state: State, value: Value): DeviceTensorRef | undefined {
 }
 
 function hostRef(state: State, value: Value): HostTensorRef {
-  let slot = state.slots.get(value);
+  const source = state.tiled.source(value);
+  let slot = state.slots.get(source);
   if (slot === undefined) {
-    slot = state.slots.size;
-    state.slots.set(value, slot);
+    slot = state.slotCount++;
+    state.slots.set(source, slot);
   }
   return { where: "host", slot };
+}
+
+/** `tail` adds what stands at the end. */
+function stepsOf(state: State, tiled: readonly TiledStep[], tail: () => void = () => {}): Step[] {
+  const outer = state.steps;
+  const steps: Step[] = [];
+  state.steps = steps;
+  for (const step of tiled) addStep(state, step);
+  tail();
+  state.steps = outer;
+  return steps;
 }
 
 function addStep(state: State, step: TiledStep): void {
@@ -148,21 +167,95 @@ function addStep(state: State, step: TiledStep): void {
       return;
     case "upload": {
       const { value } = step;
-      if (value.dims !== undefined || value.data !== undefined) provideKnown(state, value);
-      state.steps.push({
-        kind: "copy",
-        from: hostRef(state, value),
-        to: deviceRef(state, value)!,
-        dtype: value.dtype,
-      });
+      const from = hostValue(state, value);
+      state.downloads.add(value);
+      state.steps.push({ kind: "copy", from, to: deviceRef(state, value)!, dtype: value.dtype });
       return;
     }
+    case "download":
+      return download(state, step.value);
     case "host":
-      addHostStep(state, step);
-      return;
+      return addHostStep(state, step);
+    case "if":
+      return addIf(state, step);
+    case "loop":
+      return addLoop(state, step);
     default:
       step satisfies never;
   }
+}
+
+/** Where a value is, on the device if it is there. */
+function tensorRef(state: State, value: Value): TensorRef {
+  return deviceRef(state, value) ?? hostValue(state, value);
+}
+
+/** Lets a host slot take the value of another; one of the device is fetched. */
+function moveToSlot(state: State, from: Value, to: HostTensorRef): void {
+  state.steps.push({ kind: "copy", from: tensorRef(state, from), to, dtype: from.dtype });
+}
+
+function addIf(state: State, { node, bodies }: TiledIf): void {
+  const { op, inputs, outputs, origins } = node;
+  if (op.kind !== "if") throw new InternalError(`an if step for ${op.kind}`);
+  const condition = tensorRef(state, inputs[0]!);
+  const branches = bodies.map((body, i) =>
+    stepsOf(state, body, () =>
+      outputs.forEach((result, j) => {
+        if (deviceRef(state, result) !== undefined) return;
+        moveToSlot(state, op.bodies[i]!.outputs[j]!.value, hostRef(state, result));
+      }),
+    ),
+  );
+  state.steps.push({ kind: "if", condition, bodies: branches, origins });
+}
+
+function addLoop(state: State, { node, bodies, states, scans }: TiledLoop): void {
+  const { op, inputs, outputs, origins } = node;
+  if (op.kind !== "loop") throw new InternalError(`a loop step for ${op.kind}`);
+  const body = op.bodies[0]!;
+  const given = body.outputs.map((output) => output.value);
+  const results = tripResults({ ...op, condition: false }, outputs);
+  const trip = tripResults(op, given);
+  const operands = bodyOperands(op, inputs)[0]!;
+  const first = op.condition ? tensorRef(state, inputs[0]!) : undefined;
+  const onHost = states.flatMap((pair, i) => (pair === undefined ? [i] : []));
+  for (const i of onHost) {
+    const slot = hostRef(state, results.states[i]!);
+    state.slots.set(body.inputs[i]!, slot.slot);
+    moveToSlot(state, operands[i]!, slot);
+  }
+  const collected = scans.flatMap((root, i) => (root === undefined ? [i] : []));
+  const steps = stepsOf(state, bodies[0]!, () => {
+    for (const value of onHost.map((i) => trip.states[i]!)) onHostNow(state, value);
+    for (const value of collected.map((i) => trip.scanned[i]!)) onHostNow(state, value);
+  });
+  const next = op.condition ? tensorRef(state, given[0]!) : undefined;
+  state.steps.push({
+    kind: "loop",
+    index: op.index.name,
+    ...(op.trips === undefined ? {} : { trips: op.trips }),
+    ...(first === undefined || next === undefined ? {} : { condition: { first, next } }),
+    bodies: [steps],
+    exchanged: states.flatMap((pair) => (pair === undefined ? [] : [[pair[0].id, pair[1].id]])),
+    carried: onHost.map((i) => ({
+      from: hostRef(state, trip.states[i]!).slot,
+      to: hostRef(state, results.states[i]!).slot,
+    })),
+    collected: collected.map((i) => {
+      const { dtype, shape } = results.scanned[i]!;
+      const from = hostRef(state, trip.scanned[i]!).slot;
+      return { ...op.scans[i]!, from, to: hostRef(state, results.scanned[i]!).slot, dtype, shape };
+    }),
+    ...(op.count === undefined ? {} : { count: op.count.name }),
+    origins,
+  });
+}
+
+/** Sees to it that a value's slot holds it at the end of a body. */
+function onHostNow(state: State, value: Value): void {
+  if (deviceRef(state, value) === undefined) hostValue(state, value);
+  else download(state, value);
 }
 
 function launchStep(state: State, step: TiledStep & { kind: "launch" }): LaunchStep {
@@ -204,6 +297,7 @@ function addHostStep(state: State, step: TiledStep & { kind: "host" }): void {
   const slotOf = (value: Value): number => hostRef(state, value).slot;
   // The region knows values by its own names: what it reads may have become a copy since.
   const { body } = region;
+  for (const value of outputs) state.downloads.add(value);
   state.steps.push({
     kind: "host",
     graph: body,
@@ -214,7 +308,9 @@ function addHostStep(state: State, step: TiledStep & { kind: "host" }): void {
 }
 
 /** Brings a device value to the host once. */
-function download(state: State, value: Value): void {
+function download(state: State, given: Value): void {
+  const value = state.tiled.source(given);
+  if (value.data !== undefined || value.dims !== undefined) return provideKnown(state, value);
   const from = deviceRef(state, value);
   if (from === undefined || state.downloads.has(value)) return;
   state.downloads.add(value);

@@ -5,7 +5,7 @@
  */
 import type { EngineRef, Program } from "../../isa/program.js";
 import type { DeviceMachine } from "../../target/machine.js";
-import { energyOf, type Energy } from "./energy.js";
+import { energyOf, type Energy, sumEnergies } from "./energy.js";
 import { simulate } from "./simulate.js";
 import {
   type Actor,
@@ -15,7 +15,7 @@ import {
   createSimulation,
   type Simulation,
 } from "./state.js";
-import { type Tally, tallyFields, tallyOf } from "./tally.js";
+import { sumTallies, type Tally, tallyFields, tallyOf } from "./tally.js";
 import type { OnEvent } from "./trace.js";
 
 export interface TimingOptions {
@@ -67,6 +67,33 @@ export function timeProgram(
   });
   simulate(simulation);
   return timingOf(simulation);
+}
+
+/** Runs of one program after the other; `like` is one of its timings. */
+export function sumTimings(timings: readonly KernelTiming[], like: KernelTiming): KernelTiming {
+  const sum = (of: (timing: KernelTiming) => number): number =>
+    timings.reduce((n, timing) => n + of(timing), 0);
+  return {
+    cycles: sum((t) => t.cycles),
+    members: like.members,
+    engines: like.engines.map(({ engine }, i): EngineTiming => {
+      const entries = causes.map((cause) => [cause, sum((t) => t.engines[i]!.cycles[cause])]);
+      const busy = sum((t) => t.engines[i]!.busiest.busy);
+      const moving = sum((t) => t.engines[i]!.busiest.moving);
+      return {
+        engine,
+        cycles: Object.fromEntries(entries) as Record<Cause, number>,
+        busiest: { busy, moving },
+      };
+    }),
+    tally: sumTallies(timings.map((t) => t.tally)),
+    energy: sumEnergies(timings.map((t) => t.energy)),
+    effort: {
+      classes: like.effort.classes,
+      steps: sum((t) => t.effort.steps),
+      skippedCycles: sum((t) => t.effort.skippedCycles),
+    },
+  };
 }
 
 function timingOf(simulation: Simulation): KernelTiming {
