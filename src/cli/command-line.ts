@@ -5,6 +5,7 @@ import { pc } from "./colors.js";
 import { DiagnosticError, formatDiagnostic } from "../support/diagnostic.js";
 import { asmCommand } from "./asm.js";
 import { benchCommand } from "./bench.js";
+import { bisectCommand } from "./bisect.js";
 import { compileCommand } from "./compile.js";
 import { disasmCommand } from "./disasm.js";
 import { machinesCommand } from "./machines.js";
@@ -22,6 +23,7 @@ const commands = [
   disasmCommand,
   asmCommand,
   benchCommand,
+  bisectCommand,
   machinesCommand,
   opsCommand,
   passesCommand,

@@ -11,7 +11,7 @@ import type { Model } from "../onnx/model.js";
 import { DiagnosticError, InternalError } from "../support/diagnostic.js";
 import type { DeviceMachine } from "../target/machine.js";
 import { type ImportOptions, importThen } from "./1-import/import.js";
-import { partition } from "./3-partition/partition.js";
+import { partition, type PartitionedGraph } from "./3-partition/partition.js";
 import type { PlanChooser } from "./4-tile/plan-choice.js";
 import { tileGraph } from "./4-tile/tile.js";
 import { placeGraph } from "./5-place/place-graph.js";
@@ -36,6 +36,8 @@ export interface CompileOptions extends ImportOptions {
   readonly fuse?: boolean;
   /** Called after every stage of the pipeline. */
   readonly observe?: (stage: Stage) => void;
+  /** What the compiler goes on with in the place of what a stage made; of "place" it changes nothing. */
+  readonly edit?: <S extends Stage>(stage: S) => S;
 }
 
 export type Stage =
@@ -44,6 +46,8 @@ export type Stage =
       readonly kind: "graph";
       readonly graph: Graph;
       readonly changed: boolean;
+      /** From partition on: bodies of the host regions. */
+      readonly regions?: PartitionedGraph["regions"];
     }
   | { readonly name: "tile" | "place"; readonly kind: "tiled"; readonly tiled: TiledGraph }
   | { readonly name: "emit"; readonly kind: "executable"; readonly executable: Executable };
@@ -71,28 +75,29 @@ export function compileModel(model: Model, options: CompileOptions): Executable 
 export function compileGraph(imported: Graph, options: CompileOptions): Executable {
   const records: DecisionRecord[] = [];
   const context: PassContext = { precision: options.precision, records };
-  options.observe?.({ name: "import", kind: "graph", graph: imported, changed: true });
-  const graph = runPasses(graphPasses, imported, context, options);
+  const start = graphStage("import", imported, undefined);
+  const graph = runPasses(graphPasses, handOver(options, start), context, options);
   const parts = inStage("partition", () => partition(graph, options.machine));
-  show("partition", graph, parts.graph, options);
+  const { regions } = parts;
+  const whole = handOver(options, { ...graphStage("partition", parts.graph, graph), regions });
   records.push(...parts.records);
-  const cut = runPasses(borderPasses, parts.graph, context, options);
-  const tiled = inStage("tile", () => tileGraph(cut, options));
-  options.observe?.({ name: "tile", kind: "tiled", tiled });
+  const cut = runPasses(borderPasses, whole, context, options, regions);
+  const made = inStage("tile", () => tileGraph(cut, options));
+  const { tiled } = handOverStage(options, { name: "tile", kind: "tiled", tiled: made });
   const placed = inStage("place", () => placeGraph(tiled, options.machine));
-  options.observe?.({ name: "place", kind: "tiled", tiled });
-  const executable = inStage("emit", () =>
+  handOverStage(options, { name: "place", kind: "tiled", tiled });
+  const built = inStage("emit", () =>
     buildExecutable({
       name: imported.name,
       machine: { name: options.machine.name, hash: options.machineHash },
       placed,
       outerTypes: outerTypes(imported),
       records,
-      regions: parts.regions,
+      regions,
     }),
   );
-  options.observe?.({ name: "emit", kind: "executable", executable });
-  return executable;
+  const last = { name: "emit", kind: "executable", executable: built } as const;
+  return handOverStage(options, last).executable;
 }
 
 function runPasses(
@@ -100,17 +105,31 @@ function runPasses(
   given: Graph,
   context: PassContext,
   options: CompileOptions,
+  regions?: PartitionedGraph["regions"],
 ): Graph {
   return passes.reduce((before, pass) => {
     const graph = inStage(pass.name, () => runPass(pass, before, context));
     if (graph !== before) checkGraph(pass.name, graph);
-    show(pass.name, before, graph, options);
-    return graph;
+    const stage = graphStage(pass.name, graph, before);
+    return handOver(options, regions === undefined ? stage : { ...stage, regions });
   }, given);
 }
 
-function show(name: string, before: Graph, graph: Graph, { observe }: CompileOptions): void {
-  observe?.({ name, kind: "graph", graph, changed: graph !== before });
+function graphStage(name: string, graph: Graph, before: Graph | undefined): GraphStage {
+  return { name, kind: "graph", graph, changed: graph !== before };
+}
+
+type GraphStage = Extract<Stage, { readonly kind: "graph" }>;
+
+function handOver(options: CompileOptions, stage: GraphStage): Graph {
+  return handOverStage(options, stage).graph;
+}
+
+/** From one stage to the next, past whoever edits or observes. */
+function handOverStage<S extends Stage>({ edit, observe }: CompileOptions, stage: S): S {
+  const edited = edit === undefined ? stage : edit(stage);
+  observe?.(edited);
+  return edited;
 }
 
 /** Bodies of control flow are graphs as well; they go first. */

@@ -28,6 +28,8 @@ export interface GraphPass {
   readonly why: string;
   /** Returns the same graph if it changed nothing. */
   readonly run: (graph: Graph, context: PassContext) => Graph;
+  /** It rounds elsewhere, or adds in another order; no other pass changes a bit. */
+  readonly rounds?: true;
 }
 
 /** Phase 2. Import (phase 1) has folded and canonicalised while it built; phases 4 to 6 have one pass each. */
@@ -51,11 +53,13 @@ export const graphPasses = [
     name: "contract-codes",
     why: "sums of products of codes are exact, and the tensor engine's fastest",
     run: (graph, context) => contractCodes(graph, context.records),
+    rounds: true,
   },
   {
     name: "merge-scales",
     why: "one multiplication between a sum and its codes, however the layer was quantized",
     run: mergeScales,
+    rounds: true,
   },
   {
     name: "depthwise-to-reduce",
@@ -71,6 +75,7 @@ export const graphPasses = [
     name: "contract-bf16",
     why: "--precision bf16 rounds what contractions read; nothing is rounded unasked",
     run: (graph, context) => (context.precision === "bf16" ? contractBf16(graph) : graph),
+    rounds: true,
   },
 ] as const satisfies readonly GraphPass[];
 

@@ -14,7 +14,7 @@ import {
   type SlotCells,
 } from "./cells.js";
 import type { Kernel, KernelBody, KernelNode, Spanned, TileOperand } from "./kernel.js";
-import { valueScopes } from "./kernel-scope.js";
+import { statementsOf, valueScopes, writesOf } from "./kernel-scope.js";
 import {
   createMembers,
   groupAlong,
@@ -29,12 +29,14 @@ import { executeMma } from "./semantics-mma.js";
 import { executeStore } from "./semantics-store.js";
 import { executeVec } from "./semantics-vec.js";
 import { evaluateAffine } from "./semantics.js";
+import type { SlotObserver } from "./slot-observer.js";
 import type { LoadBody, LoopHead, MmaBody, StoreBody, VecBody } from "./tile.js";
 
 export interface KernelRun {
   /** Per binding. */
   readonly bindings: readonly Cells[];
   readonly scalars: ArrayLike<number>;
+  readonly observe?: SlotObserver;
 }
 
 /** Runs the kernel on its bindings. `fault`: a gather or scatter met an index out of range. */
@@ -47,6 +49,9 @@ export function evaluateKernel(kernel: Kernel, run: KernelRun): TransferResult {
     ),
   }));
   const state: State = { kernel, run, members, spatial: spatialLoops(kernel.body) };
+  const numbers = new Map(
+    statementsOf(kernel.body).map(({ statement }, number) => [statement.body, number]),
+  );
   let fault = false;
   walkPlainOrder(kernel.body.map(plainNode), {
     grid: kernel.grid,
@@ -54,6 +59,7 @@ export function evaluateKernel(kernel: Kernel, run: KernelRun): TransferResult {
     visit(body, company) {
       const turns = company.active.map((member) => executionOf(body, { state, company, member }));
       for (const turn of turns) if (turn().fault) fault = true;
+      if (run.observe !== undefined) tell(run.observe, numbers.get(body)!, body, company.active);
     },
     enter(head, entering) {
       scopes.forEach((scope, value) => {
@@ -64,6 +70,20 @@ export function evaluateKernel(kernel: Kernel, run: KernelRun): TransferResult {
     place: (_, act) => act(),
   });
   return { fault };
+}
+
+function tell(
+  observe: SlotObserver,
+  instruction: number,
+  body: KernelBody,
+  members: readonly Worker[],
+): void {
+  for (const { operand } of writesOf(body)) {
+    const { value } = operand;
+    for (const member of members) {
+      observe({ instruction, member, value, cells: member.values[value]! });
+    }
+  }
 }
 
 interface Worker extends Member {

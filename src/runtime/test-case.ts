@@ -42,14 +42,11 @@ export function findTestCases(source: FileSource): readonly TestCase[] {
       if (name === "model.onnx" || !models.has(folder)) models.set(folder, path);
       continue;
     }
-    const match = /^(input|output)_(\d+)\.pb$/.exec(name);
     const set = splitPath(folder);
-    if (match === null || !set.name.startsWith("test_data_set_")) continue;
+    if (!set.name.startsWith("test_data_set_")) continue;
     const sets = folders.get(set.folder) ?? new Map<string, TestFilesDraft>();
-    folders.set(set.folder, sets);
-    const files = sets.get(folder) ?? { path: folder, inputs: [], outputs: [] };
-    sets.set(folder, files);
-    files[match[1] === "input" ? "inputs" : "outputs"][Number(match[2])] = path;
+    addTestFile(sets, folder, path, name);
+    if (sets.size > 0) folders.set(set.folder, sets);
   }
   return [...models]
     .map(([path, modelPath]) => ({
@@ -59,6 +56,17 @@ export function findTestCases(source: FileSource): readonly TestCase[] {
     }))
     .filter((test) => test.sets.length > 0)
     .sort((a, b) => comparePaths(a.path, b.path));
+}
+
+/** The data sets of a folder, which may be one itself, whatever model they are for. */
+export function findTestSets(source: FileSource): readonly TestFiles[] {
+  const sets = new Map<string, TestFilesDraft>();
+  for (const path of source.paths) {
+    const { folder, name } = splitPath(path);
+    const isSet = folder === "" || /^test_data_set_\d+$/.test(folder);
+    if (isSet) addTestFile(sets, folder, path, name);
+  }
+  return [...sets.values()].sort((a, b) => comparePaths(a.path, b.path));
 }
 
 /** The model of a test, with external data read from beside it. */
@@ -98,6 +106,20 @@ interface TestFilesDraft {
   readonly path: string;
   readonly inputs: string[];
   readonly outputs: string[];
+}
+
+/** Adds the file to the set of its folder if it is one of a test set. */
+function addTestFile(
+  sets: Map<string, TestFilesDraft>,
+  folder: string,
+  path: string,
+  name: string,
+): void {
+  const match = /^(input|output)_(\d+)\.pb$/.exec(name);
+  if (match === null) return;
+  const files = sets.get(folder) ?? { path: folder, inputs: [], outputs: [] };
+  sets.set(folder, files);
+  files[match[1] === "input" ? "inputs" : "outputs"][Number(match[2])] = path;
 }
 
 interface Slots {

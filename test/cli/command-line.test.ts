@@ -255,6 +255,39 @@ describe("report, bench", () => {
   });
 });
 
+describe("bisect", () => {
+  test("nothing is wrong: 0", async () => {
+    const { code, out } = await call("bisect", at("model.onnx"), at("case"), "-m", "mini");
+    expect(code).toBe(0);
+    expect(out).toMatch(/right +operator[\s\S]*right +schedule[\s\S]*nothing is wrong/);
+  });
+
+  test("something is: 1, and it says what", async () => {
+    const set = at("wrong/test_data_set_0");
+    const { code, out } = await call("bisect", at("model.onnx"), set, "-m", "mini", "--json");
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject([
+      {
+        set,
+        checked: ["operator"],
+        finding: {
+          level: "operator",
+          nodes: [{ node: "square", operator: "Mul" }],
+          difference: { tensor: "y", index: [0, 2], expected: 8, got: 9 },
+        },
+      },
+    ]);
+    const alone = await call("bisect", at("model.onnx"), set, "-m", "mini", "--no-host");
+    expect(alone.out).toMatch('ONNX node: Mul "square"\n"y" at [0, 2] is 9, not 8');
+  });
+
+  test("no test data: 2", async () => {
+    expect((await call("bisect", at("model.onnx"), at("cache"))).code).toBe(2);
+    expect((await call("bisect", at("model.onnx"))).code).toBe(2);
+    expect((await call("bisect", "--help")).out).toMatch("Exit code 0: nothing is wrong");
+  });
+});
+
 describe("lists", () => {
   test.each(["machines", "ops", "passes"])("%s", async (name) => {
     const table = await call(name);

@@ -35,6 +35,7 @@ export function issue(machine: Machine, step: InstructionStep, company: Company<
   for (const { place, turn } of turns) {
     if (place(() => turn.execute().fault)) machine.faults.add(step.number);
   }
+  for (const { turn } of turns) turn.tell();
   for (const { place, turn } of turns) place(() => turn.pop());
   for (const { place, turn } of turns) place(() => turn.publish());
   delivered.finish();
@@ -42,6 +43,8 @@ export function issue(machine: Machine, step: InstructionStep, company: Company<
 
 interface Turn {
   execute(): TransferResult;
+  /** To the machine's observer. */
+  tell(): void;
   pop(): void;
   publish(): void;
 }
@@ -56,6 +59,8 @@ interface Hand {
   readonly pops: Map<Ring, Slot>;
   readonly publishes: Map<Ring, Slot>;
   readonly signals: Map<Ring, Slot>;
+  /** By queue, the member's own slots that it writes to. */
+  readonly filled: Map<number, Slot>;
 }
 
 function takeTurn(
@@ -75,12 +80,18 @@ function takeTurn(
     pops: new Map(),
     publishes: new Map(),
     signals: new Map(),
+    filled: new Map(),
   };
   for (const wait of step.instruction.waits ?? []) takeToken(hand, wait);
   const execute = bodyOf(hand);
   for (const signal of step.instruction.signals ?? []) takeSignal(hand, signal);
   return {
     execute,
+    tell() {
+      for (const [value, { cells }] of hand.filled) {
+        machine.observe?.({ instruction: step.number, member, value, cells });
+      }
+    },
     pop() {
       for (const [ring, slot] of hand.pops) {
         pop(ring, step.engine);
@@ -230,9 +241,11 @@ function taken(hand: Hand, operand: SlotDest, to: Member): Slot {
     if (isPublished) undefinedBehaviour(`queue ${ring.queue.name} is updated and published`);
     const slot = updatedSlot(ring, hand.step.engine);
     order.learn(hand.access.actor, slot.publishedAt);
+    if (to === hand.member) hand.filled.set(operand.queue, slot);
     return slot;
   }
   const slot = tailSlot(ring, hand.step.engine, hand.delivered.name);
+  if (to === hand.member) hand.filled.set(operand.queue, slot);
   order.learn(hand.access.actor, slot.freedAt);
   if (isPublished) once(hand.publishes, ring, slot, "published");
   return slot;

@@ -1,6 +1,7 @@
 /** The state of the simulated device while one program runs: its members, their queues, where each of them stands. */
 import { memoryCells, undefinedBehaviour, type Cells } from "../../ir/cells.js";
 import { createMembers, type Member as PlainMember } from "../../ir/plain-order.js";
+import type { SlotObserver } from "../../ir/slot-observer.js";
 import type { LoopHead } from "../../ir/tile.js";
 import { byteLength } from "../../numerics/dtype.js";
 import type { EngineRef, Program } from "../../isa/program.js";
@@ -21,13 +22,19 @@ export interface Machine {
   actorOf(member: Member, engine: EngineRef): number;
   /** Numbers of the instructions that met an index out of range. */
   readonly faults: Set<number>;
+  readonly observe?: SlotObserver;
 }
 
 export interface Member extends PlainMember {
   readonly rings: readonly Ring[];
 }
 
-export function createMachine(program: Program, steps: Steps, launch: Launch): Machine {
+export function createMachine(
+  program: Program,
+  steps: Steps,
+  launch: Launch,
+  observe?: SlotObserver,
+): Machine {
   const engines = [...new Set(steps.instructions.map(({ engine }) => engineText(engine)))];
   const { rows, columns } = program.grid;
   const order = createOrder(rows * columns * engines.length);
@@ -45,6 +52,7 @@ export function createMachine(program: Program, steps: Steps, launch: Launch): M
     actorOf: (member, engine) =>
       member.number * engines.length + engines.indexOf(engineText(engine)),
     faults: new Set(),
+    ...(observe === undefined ? {} : { observe }),
   };
 }
 

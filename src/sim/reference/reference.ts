@@ -3,6 +3,7 @@
  * JIT is checked against, and stops hard (L0504) on anything that the instruction set leaves undefined.
  */
 import { walkPlainOrder } from "../../ir/plain-order.js";
+import type { SlotObserver } from "../../ir/slot-observer.js";
 import type { Program } from "../../isa/program.js";
 import { createDeviceMemory, type Engine, type Launch, type LaunchResult } from "../engine.js";
 import { issue } from "./issue.js";
@@ -19,9 +20,13 @@ export function createReferenceEngine(): Engine {
   };
 }
 
-export function runReference(program: Program, launch: Launch): LaunchResult {
+export function runReference(
+  program: Program,
+  launch: Launch,
+  observe?: SlotObserver,
+): LaunchResult {
   const steps = stepsOf(program.body);
-  const machine = createMachine(program, steps, launch);
+  const machine = createMachine(program, steps, launch, observe);
   walkPlainOrder(steps.nodes, {
     grid: program.grid,
     members: machine.members,

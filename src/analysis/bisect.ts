@@ -1,0 +1,160 @@
+/**
+ * From a model and the outputs that it should give to the first step at which a number goes wrong: an operator, a pass, a
+ * kernel, an instruction, the engine. Each level has a meaning of its own that can be run, and is held against the
+ * one before it.
+ */
+import { optionsFor } from "../compiler/1-import/evaluate-model.js";
+import { type ImportOptions, importThen } from "../compiler/1-import/import.js";
+import { compileGraph, type CompileOptions, type Stage } from "../compiler/compile.js";
+import { type GraphPass, graphPasses } from "../compiler/pipeline.js";
+import type { TiledGraph } from "../compiler/tiled.js";
+import { bindShapes } from "../ir/bindings.js";
+import type { Value } from "../ir/graph.js";
+import type { Executable } from "../isa/executable.js";
+import type { Model } from "../onnx/model.js";
+import { isTensor } from "../ops/context.js";
+import type { HostValue } from "../ops/record.js";
+import { createSimulatedDevice } from "../runtime/device.js";
+import type { JudgeRule } from "../runtime/judge.js";
+import { conform } from "../runtime/transfer.js";
+import { loadExecutable } from "../runtime/walk.js";
+import type { Engine } from "../sim/engine.js";
+import { bitDifference, type Finding, type Level } from "./bisect-finding.js";
+import { createImages } from "./bisect-images.js";
+import { checkLaunches } from "./bisect-launches.js";
+import { checkOperators } from "./bisect-operators.js";
+import { checkPasses, type GraphAfter, graphValues, outputsOf } from "./bisect-passes.js";
+
+type Values = ReadonlyMap<string, HostValue>;
+
+export interface BisectOptions
+  extends Pick<CompileOptions, "machine" | "machineHash" | "precision" | "edit" | "chooser">,
+    Pick<ImportOptions, "file" | "externalData"> {
+  readonly model: Model;
+  readonly inputs: Values;
+  /** Outputs as recorded, or as a host gives them. Empty: the op references are taken to be right. */
+  readonly expected: Values;
+  /** All tensors of the model as a host has them, by ONNX name. */
+  readonly intermediates?: Values;
+  /** How far the op references may be from `expected`; from there on every bit counts. */
+  readonly rule: JudgeRule;
+  readonly engine: Engine;
+}
+
+export interface Bisection {
+  /** Levels that were looked at, in order; all but the last of them are right if there is a finding. */
+  readonly checked: readonly Level[];
+  readonly finding?: Finding;
+}
+
+/** Throws what importing and compiling throw. */
+export async function bisect(options: BisectOptions): Promise<Bisection> {
+  const checked: Level[] = [];
+  const stages = compileInStages(options);
+  const { executable, graphs } = stages;
+  const last = graphs.at(-1)!;
+  const checks: readonly (readonly [readonly Level[], () => MaybeFinding])[] = [
+    [["operator"], () => checkOperators({ ...options, importOptions: importOptions(options) })],
+    [["pass"], () => checkPasses(graphs, options.inputs)],
+    [
+      ["kernel", "program", "engine"],
+      () => checkAllLaunches(options, stages, graphValues(last, options.inputs)),
+    ],
+    [["schedule"], () => checkSchedule(options, executable, last)],
+  ];
+  for (const [levels, check] of checks) {
+    const finding = await check();
+    if (finding !== undefined) {
+      return {
+        checked: [...checked, ...levels.slice(0, levels.indexOf(finding.level) + 1)],
+        finding,
+      };
+    }
+    checked.push(...levels);
+  }
+  return { checked };
+}
+
+type MaybeFinding = Finding | undefined | Promise<Finding | undefined>;
+
+function importOptions({ model, inputs, file, externalData }: BisectOptions): ImportOptions {
+  return {
+    ...optionsFor(model, inputs),
+    ...(file === undefined ? {} : { file }),
+    ...(externalData === undefined ? {} : { externalData }),
+  };
+}
+
+interface Stages {
+  /** After import and every pass of phase 2. */
+  readonly graphs: readonly GraphAfter[];
+  readonly tiled: TiledGraph;
+  readonly executable: Executable;
+}
+
+function compileInStages(options: BisectOptions): Stages {
+  const { model, machine, machineHash, precision, edit, chooser } = options;
+  const { result } = importThen(model, importOptions(options), (graph) => {
+    const stages: Stage[] = [];
+    const executable = compileGraph(graph, {
+      machine,
+      machineHash,
+      precision,
+      observe: (stage) => stages.push(stage),
+      ...(edit === undefined ? {} : { edit }),
+      ...(chooser === undefined ? {} : { chooser }),
+    });
+    return { stages, executable };
+  });
+  const passes: readonly GraphPass[] = graphPasses;
+  const rounding = new Set(passes.flatMap((pass) => (pass.rounds ? [pass.name] : [])));
+  const graphs = result.stages.flatMap((stage): GraphAfter[] => {
+    if (stage.kind !== "graph") return [];
+    const { name, graph, changed, regions } = stage;
+    const rounds = changed && rounding.has(name);
+    return [{ pass: name, graph, rounds, ...(regions && { regions }) }];
+  });
+  const tiled = result.stages.flatMap((stage) => (stage.kind === "tiled" ? [stage.tiled] : []));
+  return { graphs, tiled: tiled.at(-1)!, executable: result.executable };
+}
+
+function checkAllLaunches(
+  { engine }: BisectOptions,
+  { executable, tiled }: Stages,
+  truth: ReadonlyMap<Value, HostValue>,
+): Finding | undefined {
+  const bindings = bindingsOf(truth);
+  const images = createImages(executable, tiled, truth, bindings);
+  return checkLaunches({ executable, tiled, images, bindings, engine });
+}
+
+/** Of all symbols, also of those that the results of host nodes determine. */
+function bindingsOf(truth: ReadonlyMap<Value, HostValue>): ReadonlyMap<string, number> {
+  const bindings = new Map<string, number>();
+  const shapes = [...truth].flatMap(([value, tensor]) => {
+    return isTensor(tensor) && value.unknownShape !== true ? [{ value, shape: tensor.shape }] : [];
+  });
+  bindShapes(shapes, bindings);
+  return bindings;
+}
+
+/** A whole run as the runtime makes it, when every launch is right by itself. */
+async function checkSchedule(
+  { engine, inputs }: BisectOptions,
+  executable: Executable,
+  last: GraphAfter,
+): Promise<Finding | undefined> {
+  const given = await loadExecutable(executable, createSimulatedDevice(engine)).run(inputs);
+  for (const [name, want] of outputsOf(last, inputs)) {
+    const got = given.get(name);
+    const outer =
+      got !== undefined && isTensor(got) && isTensor(want) && got.dtype !== want.dtype
+        ? conform(want, got.dtype, name)
+        : want;
+    const difference = bitDifference(name, got, outer);
+    if (difference === undefined) continue;
+    const notes = ["every launch is right by itself: look at placement, copies and host regions"];
+    return { level: "schedule", pass: "place", nodes: [], difference, excerpt: [], notes };
+  }
+  return undefined;
+}

@@ -1,0 +1,289 @@
+/** A fault planted at every level is found where it was planted, and nothing where there is none. */
+import { describe, expect, test } from "vitest";
+import { bisect, type BisectOptions } from "../../src/analysis/bisect.js";
+import { withAllOutputs } from "../../src/analysis/bisect-operators.js";
+import { printBisection } from "../../src/analysis/print-bisect.js";
+import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
+import type { Stage } from "../../src/compiler/compile.js";
+import type { Graph } from "../../src/ir/graph.js";
+import type { Kernel, KernelNode } from "../../src/ir/kernel.js";
+import type { Executable } from "../../src/isa/executable.js";
+import type { InstructionBody, Program, ProgramNode } from "../../src/isa/program.js";
+import { laneProgramBuilder } from "../../src/numerics/lanes.js";
+import type { Tensor } from "../../src/numerics/tensor.js";
+import { modelRule } from "../../src/runtime/judge.js";
+import { deviceBytes, type Engine } from "../../src/sim/engine.js";
+import { createJitEngine } from "../../src/sim/jit/jit.js";
+import { mini } from "../../src/target/machines/mini.js";
+import { f32, node, onnxModel } from "../support/onnx-builder.js";
+import { Random } from "../support/random.js";
+
+const random = new Random(20);
+const numbers = (...shape: number[]): Tensor => {
+  const count = shape.reduce((a, b) => a * b, 1);
+  return f32(
+    shape,
+    Array.from({ length: count }, () => random.integer(-100, 100) / 64),
+  );
+};
+
+/** Two products with what follows them, a softmax, and a part on the host. */
+function modelWith(activation: string) {
+  return onnxModel({
+    inputs: { x: "f32[40, 70]" },
+    initializers: { w: weights[0]!, v: weights[1]! },
+    nodes: [
+      node("MatMul", ["x", "w"], ["h"], {}, "first"),
+      node(activation, ["h"], ["a"], {}, "activation"),
+      node("MatMul", ["a", "v"], ["s"], {}, "second"),
+      node("Softmax", ["s"], ["y"], {}, "softmax"),
+      node("NonZero", ["a"], ["places"], {}, "places"),
+    ],
+    outputs: { y: "f32[40, 33]", places: "i64[2, N]" },
+  });
+}
+
+const weights = [numbers(70, 50), numbers(50, 33)];
+const inputs = new Map([["x", numbers(40, 70)]]);
+const good = modelWith("Relu");
+const everything = evaluateModel(withAllOutputs(good), inputs);
+const expected = new Map(["y", "places"].map((name) => [name, everything.get(name)!]));
+
+function run(changed: Partial<BisectOptions> = {}) {
+  return bisect({
+    model: good,
+    inputs,
+    expected,
+    intermediates: everything,
+    rule: modelRule,
+    machine: mini,
+    machineHash: "",
+    precision: "fp32",
+    engine: createJitEngine(),
+    ...changed,
+  });
+}
+
+/** What the compiler makes of a stage, changed by `edit` where it is of that kind. */
+function editing(edit: { [K in Stage["name"]]?: (stage: never) => unknown }) {
+  return <S extends Stage>(stage: S): S => (edit[stage.name]?.(stage as never) ?? stage) as S;
+}
+
+test("nothing is wrong with what is right", async () => {
+  const bisection = await run();
+  expect(bisection).toEqual({
+    checked: ["operator", "pass", "kernel", "program", "engine", "schedule"],
+  });
+  expect(printBisection(bisection)).toMatch("nothing is wrong");
+  expect((await run({ precision: "bf16" })).finding).toBeUndefined();
+});
+
+describe("an operator", () => {
+  test("is named if a host has the tensors between", async () => {
+    const { finding, checked } = await run({ model: modelWith("LeakyRelu") });
+    expect(checked).toEqual(["operator"]);
+    expect(finding).toMatchObject({
+      level: "operator",
+      nodes: [{ node: "activation", operator: "LeakyRelu" }],
+      difference: { tensor: "a", expected: 0 },
+      excerpt: ["> a = LeakyRelu(h)"],
+    });
+  });
+
+  test("is the last possible one otherwise", async () => {
+    const { intermediates: _, ...rest } = { intermediates: everything };
+    const { finding } = await bisect({
+      ...rest,
+      model: modelWith("LeakyRelu"),
+      inputs,
+      expected,
+      rule: modelRule,
+      machine: mini,
+      machineHash: "",
+      precision: "fp32",
+      engine: createJitEngine(),
+    });
+    expect(finding).toMatchObject({ level: "operator", nodes: [{ node: "softmax" }] });
+    expect(finding!.notes.join()).toMatch("any node before");
+  });
+});
+
+describe("a pass", () => {
+  /** Replaces the Relu, as a pass that mistakes it might. */
+  const negated = (stage: Extract<Stage, { kind: "graph" }>) => ({
+    ...stage,
+    graph: withNegation(stage.graph),
+    changed: true,
+  });
+
+  test.each(["narrow-integers", "merge-scales", "split-reductions", "insert-copies"])(
+    "%s",
+    async (pass) => {
+      const { finding, checked } = await run({ edit: editing({ [pass]: negated }) });
+      expect(checked).toEqual(["operator", "pass"]);
+      expect(finding).toMatchObject({
+        level: "pass",
+        pass,
+        nodes: [{ node: "activation", operator: "Relu" }],
+        difference: { tensor: "a" },
+      });
+      expect(finding!.excerpt.find((line) => line.startsWith(">"))).toMatch(
+        "%a: f32[40, 50] = map",
+      );
+    },
+  );
+});
+
+function withNegation(graph: Graph): Graph {
+  const builder = laneProgramBuilder();
+  const program = builder.finish([builder.l.neg(builder.source("input", 0, "f32"))]);
+  const nodes = graph.nodes.map((n) =>
+    n.outputs[0]!.name === "a" ? { ...n, op: { kind: "map" as const, program } } : n,
+  );
+  return { ...graph, nodes };
+}
+
+/** The first product adds up one position less than it should. */
+function withoutLastPosition<B extends { readonly op: string }>(body: B): B {
+  if (body.op !== "mma") return body;
+  const mma = body as unknown as Extract<InstructionBody, { op: "mma" }>;
+  const axes = mma.axes.map((axis) => {
+    if (axis.role !== "k") return axis;
+    const max = axis.count.max - 1;
+    return { ...axis, count: { value: { constant: max, terms: [] }, max } };
+  });
+  return { ...body, axes };
+}
+
+describe("a kernel", () => {
+  const edit = editing({
+    tile: (stage: Extract<Stage, { kind: "tiled" }>) => {
+      const steps = stage.tiled.steps.map((step) => {
+        if (step.kind !== "launch" || !step.origins.some(({ node: n }) => n === "second"))
+          return step;
+        return { ...step, written: { ...step.written, kernel: wrongKernel(step.written.kernel) } };
+      });
+      return { ...stage, tiled: { ...stage.tiled, steps } };
+    },
+  });
+
+  test("is named with its node and the statement that stores the wrong element", async () => {
+    const { finding, checked } = await run({ edit });
+    expect(checked).toEqual(["operator", "pass", "kernel"]);
+    expect(finding).toMatchObject({ level: "kernel", pass: "tile", kernel: "matmul" });
+    expect(finding!.nodes.map(({ node: n }) => n)).toContain("second");
+    expect(finding!.instruction!.text).toMatch(/^st\.0 /);
+    expect(finding!.excerpt.some((line) => line.startsWith("> "))).toBe(true);
+    expect(printBisection({ checked, finding: finding! })).toMatch(
+      /WRONG +kernel[\s\S]*the kernel matmul that tile wrote, instruction \d+\nONNX node: MatMul/,
+    );
+  });
+});
+
+function wrongKernel(kernel: Kernel): Kernel {
+  const change = (nodes: readonly KernelNode[]): KernelNode[] =>
+    nodes.map((n) =>
+      n.kind === "loop"
+        ? { ...n, body: change(n.body) }
+        : { ...n, body: withoutLastPosition(n.body) },
+    );
+  return { ...kernel, body: change(kernel.body) };
+}
+
+/** With every instruction of the first program that has an mma changed. */
+function editPrograms(change: (body: InstructionBody) => InstructionBody) {
+  const changeNodes = (nodes: readonly ProgramNode[]): ProgramNode[] =>
+    nodes.map((n): ProgramNode => {
+      if (n.kind === "loop") return { ...n, body: changeNodes(n.body) };
+      if (n.kind === "barrier") return n;
+      return { ...n, instruction: { ...n.instruction, body: change(n.instruction.body) } };
+    });
+  const changed = (program: Program, i: number): Program =>
+    i === 0 ? { ...program, body: changeNodes(program.body) } : program;
+  return editing({
+    emit: (stage: Extract<Stage, { kind: "executable" }>) => ({
+      ...stage,
+      executable: { ...stage.executable, programs: stage.executable.programs.map(changed) },
+    }),
+  });
+}
+
+describe("a program", () => {
+  test("is named with the instruction that first goes wrong, and where", async () => {
+    const { finding, checked } = await run({ edit: editPrograms(withoutLastPosition) });
+    expect(checked).toEqual(["operator", "pass", "kernel", "program"]);
+    expect(finding).toMatchObject({ level: "program", pass: "emit" });
+    expect(finding!.nodes[0]!.node).toBe("first");
+    expect(finding!.instruction!.text).toMatch(/^mma /);
+    expect(finding!.instruction!.at).toMatch("member 0, 0");
+    expect(finding!.excerpt.find((line) => line.startsWith(">"))).toMatch("mma");
+  });
+
+  test("that the verifier refuses is told with what the reference simulator says", async () => {
+    const { finding } = await run({
+      edit: editPrograms((body) =>
+        body.op === "load" ? { ...body, dest: { ...body.dest, publish: { kind: "never" } } } : body,
+      ),
+    });
+    expect(finding).toMatchObject({ level: "program", pass: "emit" });
+    expect(finding!.notes.join("\n")).toMatch("underfull");
+  });
+});
+
+describe("an engine", () => {
+  /** The JIT, after which one element of what the second program writes has its sign flipped. */
+  function broken(): Engine {
+    const jit = createJitEngine();
+    let made = 0;
+    return {
+      ...jit,
+      prepare(program) {
+        const prepared = jit.prepare(program);
+        if (made++ !== 1) return prepared;
+        const written = program.bindings.findIndex(({ access }) => access === "write");
+        return {
+          run(launch) {
+            const result = prepared.run(launch);
+            const at = launch.bindings[written]!.offsetBytes + 4 * 7 + 3;
+            deviceBytes(launch.memory)[at]! ^= 0x80;
+            return result;
+          },
+        };
+      },
+    };
+  }
+
+  test("is named with the program that it runs wrong", async () => {
+    const { finding, checked } = await run({ engine: broken() });
+    expect(checked).toEqual(["operator", "pass", "kernel", "program", "engine"]);
+    expect(finding).toMatchObject({ level: "engine", kernel: "matmul" });
+    expect(finding!.difference!.count).toBe(1);
+    expect(finding!.difference!.got).toBe(-(finding!.difference!.expected as number));
+  });
+});
+
+describe("a schedule", () => {
+  test("is to blame where all launches are right by themselves", async () => {
+    const overlapping = (executable: Executable): Executable => {
+      const constants = executable.buffers.filter(({ kind }) => kind === "constant");
+      const [first, second] = constants as [Executable["buffers"][0], Executable["buffers"][0]];
+      const buffers = executable.buffers.map((buffer) =>
+        buffer === second ? { ...buffer, offsetBytes: first.offsetBytes } : buffer,
+      );
+      return { ...executable, buffers };
+    };
+    const { finding, checked } = await run({
+      edit: editing({
+        emit: (stage: Extract<Stage, { kind: "executable" }>) => ({
+          ...stage,
+          executable: overlapping(stage.executable),
+        }),
+      }),
+    });
+    expect(checked).toEqual(["operator", "pass", "kernel", "program", "engine", "schedule"]);
+    expect(finding).toMatchObject({
+      level: "schedule",
+      difference: { tensor: expect.any(String) },
+    });
+  });
+});
