@@ -1,9 +1,10 @@
 /**
- * LSTM, GRU and RNN, unrolled over time: the products of all inputs with their weights are one contraction,
- * then each step is a contraction with the state and a few maps. What happens to one step's gates is in
- * `recurrent-cells.ts`.
+ * LSTM, GRU and RNN: the products of all inputs with their weights are one contraction, then each step is a
+ * contraction with the state and a few maps, in a loop whose state stays on the device. What happens to one step's
+ * gates is in `recurrent-cells.ts`.
  */
-import type { Dim } from "../ir/dim.js";
+import { type Dim, dimSub } from "../ir/dim.js";
+import { buildLoop } from "../ir/loop-builder.js";
 import type { Value } from "../ir/graph.js";
 import { computeType, range } from "./helpers.js";
 import {
@@ -16,23 +17,20 @@ import {
 } from "./recurrent-cells.js";
 import { Decline, type HostType, type LowerContext, type OperatorRecord } from "./record.js";
 
-const note = "on the accelerator for a known sequence length of at most 64";
-
 export const recurrentOperators: readonly OperatorRecord[] = [
   recurrentOperator("LSTM", lstmCell),
   recurrentOperator("GRU", gruCell),
   recurrentOperator("RNN", rnnCell),
 ];
 
-/** Longer sequences would make programs of too many instructions. */
-const unrolledStepsMax = 64;
+/** So few steps are no more kernels than a loop's body and what surrounds it. */
+const unrolledStepsMax = 2;
 
 function recurrentOperator(name: string, cell: Cell): OperatorRecord {
   return {
     name,
     domain: "",
     since: 1,
-    note,
     ranks: [3, 3, 3, 2, 1, 3, 3, 2],
     lower: (c) => lowerRecurrent(c, cell),
     infer: (c) => {
@@ -76,53 +74,38 @@ function sizesOf(c: LowerContext): Sizes {
 }
 
 interface DirectionResult {
-  /** The hidden state after each step, in order of time. */
-  readonly outputs: readonly Value[];
+  /** The hidden state after each step; the directions' axis is 1 long. */
+  readonly sequence: Value;
   readonly last: CellState;
 }
 
 function lowerRecurrent(c: LowerContext, cell: Cell): readonly (Value | undefined)[] {
   const sizes = sizesOf(c);
-  const { time, directions, batchFirst } = sizes;
-  const folds = c.inputs.every((value) => value === undefined || value.data !== undefined);
-  if (typeof time !== "number" || (time > unrolledStepsMax && !folds)) {
-    throw new Decline(`it is unrolled for at most ${unrolledStepsMax} steps of known number`);
-  }
+  const { directions, batchFirst } = sizes;
   const { dtype } = c.input(0);
   const reverseOnly = c.string("direction", "forward") === "reverse";
   const results = range(0, directions).map((direction) =>
     runDirection(c, cell, sizes, direction, reverseOnly || direction === 1),
   );
-  const stackDirections = (values: readonly Value[], axis: number): Value => {
-    return c.b.cast(
-      c.b.concat(
-        values.map((v) => c.b.unsqueeze(v, [axis])),
-        axis,
-      ),
-      dtype,
+  const join = (values: readonly Value[], axis: number): Value =>
+    c.b.cast(c.b.concat(values, axis), dtype);
+  const states = (of: (last: CellState) => Value): Value => {
+    const axis = batchFirst ? 1 : 0;
+    return join(
+      results.map(({ last }) => c.b.unsqueeze(of(last), [axis])),
+      axis,
     );
   };
-  const sequence = (): Value => {
-    const steps = range(0, time).map((t) =>
-      stackDirections(
-        results.map(({ outputs }) => outputs[t]!),
-        batchFirst ? 1 : 0,
+  const makers = [
+    () =>
+      join(
+        results.map(({ sequence }) => sequence),
+        batchFirst ? 2 : 1,
       ),
-    );
-    return stackDirections(steps, batchFirst ? 1 : 0);
-  };
-  const stateAxis = batchFirst ? 1 : 0;
-  const hidden = (): Value =>
-    stackDirections(
-      results.map(({ last }) => last.hidden),
-      stateAxis,
-    );
-  const memory = (): Value =>
-    stackDirections(
-      results.map(({ last }) => last.memory!),
-      stateAxis,
-    );
-  return [sequence, hidden, memory].map((make, i) => (c.wantsOutput(i) ? make() : undefined));
+    () => states((last) => last.hidden),
+    () => states((last) => last.memory!),
+  ];
+  return makers.map((make, i) => (c.wantsOutput(i) ? make() : undefined));
 }
 
 function runDirection(
@@ -132,9 +115,7 @@ function runDirection(
   direction: number,
   backwards: boolean,
 ): DirectionResult {
-  const time = sizes.time as number;
   const weights = weightsOf(c, cell, sizes, direction);
-  const step = cell.prepare(c, weights, direction);
   const x = c.b.cast(c.input(0), weights.dtype);
   const labels = sizes.batchFirst ? "bti" : "tbi";
   const products = c.b.contract(x, weights.input, {
@@ -143,31 +124,115 @@ function runDirection(
     out: labels.replace("i", "g"),
     order: "i",
   });
-  const gates = weights.bias === undefined ? products : add(c, products, weights.bias);
-  const timeAxis = sizes.batchFirst ? 1 : 0;
-  const lengths = c.inputs[4] === undefined ? undefined : lengthsOf(c, c.input(4), sizes.batch);
-  let state: CellState = {
-    hidden: initialState(c, 5, sizes, direction, weights),
-    ...(cell.hasMemory && { memory: initialState(c, 6, sizes, direction, weights) }),
+  const layer: Layer = {
+    cell,
+    sizes,
+    direction,
+    backwards,
+    weights,
+    gates: weights.bias === undefined ? products : add(c, products, weights.bias),
+    lengths: c.inputs[4] === undefined ? undefined : lengthsOf(c, c.input(4), sizes.batch),
+    first: {
+      hidden: initialState(c, 5, sizes, direction, weights),
+      ...(cell.hasMemory && { memory: initialState(c, 6, sizes, direction, weights) }),
+    },
   };
-  const outputs = new Array<Value>(time);
-  const zero = c.b.full(weights.dtype, 0);
-  for (const t of backwards ? range(0, time).reverse() : range(0, time)) {
-    const own = c.b.squeeze(c.b.sliceAxis(gates, timeAxis, t, 1), [timeAxis]);
-    const next = step(own, state);
-    if (lengths === undefined) {
-      state = next;
-      outputs[t] = next.hidden;
-      continue;
-    }
-    const hidden = keepRunning(c, lengths, t, next.hidden, state.hidden);
-    outputs[t] = keepRunning(c, lengths, t, next.hidden, zero);
-    state = {
-      hidden,
-      ...(next.memory && { memory: keepRunning(c, lengths, t, next.memory, state.memory!) }),
-    };
+  const { time } = sizes;
+  return typeof time === "number" && time <= unrolledStepsMax
+    ? unrolled(c, layer, time)
+    : looped(c, layer);
+}
+
+interface Layer {
+  readonly cell: Cell;
+  readonly sizes: Sizes;
+  readonly direction: number;
+  readonly backwards: boolean;
+  readonly weights: CellWeights;
+  /** Products of all inputs with their weights, with bias. */
+  readonly gates: Value;
+  /** [batch, 1]. */
+  readonly lengths: Value | undefined;
+  readonly first: CellState;
+}
+
+function unrolled(c: LowerContext, layer: Layer, time: number): DirectionResult {
+  const { sizes, backwards, weights, first } = layer;
+  const steps = range(0, time);
+  const outputs = new Map<number, Value>();
+  let last = first;
+  for (const t of backwards ? steps.toReversed() : steps) {
+    const { output, state } = stepOf(c, layer, t, last);
+    outputs.set(t, output);
+    last = state;
   }
-  return { outputs, last: state };
+  const { batch, hidden, batchFirst } = sizes;
+  const none = batchFirst ? [batch, 0, 1, hidden] : [0, 1, batch, hidden];
+  const sequence =
+    time === 0
+      ? c.b.broadcast(c.b.full(weights.dtype, 0), none)
+      : c.b.concat(
+          steps.map((t) => outputs.get(t)!),
+          batchFirst ? 1 : 0,
+        );
+  return { sequence, last };
+}
+
+/** The state stays where it is; only one step's kernels are compiled, however many steps there are. */
+function looped(c: LowerContext, layer: Layer): DirectionResult {
+  const { weights, first, gates, lengths, sizes, backwards } = layer;
+  const { time, batchFirst } = sizes;
+  const { state, stateBias, peepholes } = weights;
+  const read = { gates, lengths, state, stateBias, peepholes };
+  const names = (Object.keys(read) as (keyof typeof read)[]).filter((name) => read[name]);
+  const { node } = c;
+  const { states, scanned } = buildLoop(c.b, {
+    name: node.name,
+    trips: time,
+    origins: [{ node: node.name, operator: node.operator }],
+    states: first.memory === undefined ? [first.hidden] : [first.hidden, first.memory],
+    captured: names.map((name) => read[name]!),
+    scans: [{ axis: batchFirst ? 1 : 0, reverse: backwards }],
+    body(b, { index, states: [hidden, memory], captured }) {
+      const inside = Object.fromEntries(names.map((name, i) => [name, captured[i]!]));
+      const inner: Layer = {
+        ...layer,
+        weights: { ...weights, ...inside, state: inside["state"]! },
+        gates: inside["gates"]!,
+        lengths: inside["lengths"],
+      };
+      const t = backwards ? dimSub(dimSub(time, 1), index) : index;
+      const before: CellState = { hidden: hidden!, ...(memory && { memory }) };
+      const after = stepOf({ ...c, b }, inner, t, before);
+      const next = [after.state.hidden, after.state.memory].filter((v) => v !== undefined);
+      return { states: next, scanned: [after.output] };
+    },
+  });
+  const [hidden, memory] = states;
+  return { sequence: scanned[0]!, last: { hidden: hidden!, ...(memory && { memory }) } };
+}
+
+/** Step t of the sequence, and its part of the output. */
+function stepOf(
+  c: LowerContext,
+  { cell, sizes, direction, weights, gates, lengths }: Layer,
+  t: Dim,
+  before: CellState,
+): { readonly output: Value; readonly state: CellState } {
+  const timeAxis = sizes.batchFirst ? 1 : 0;
+  const own = c.b.squeeze(c.b.sliceAxis(gates, timeAxis, t, 1), [timeAxis]);
+  const next = cell.prepare(c, weights, direction)(own, before);
+  const placed = (x: Value): Value => c.b.unsqueeze(x, sizes.batchFirst ? [1, 2] : [0, 1]);
+  if (lengths === undefined) return { output: placed(next.hidden), state: next };
+  const runs = { lengths, t: c.b.cast(c.b.dims([t], { scalar: true }), "i32") };
+  const zero = c.b.full(weights.dtype, 0);
+  return {
+    output: placed(keepRunning(c, runs, next.hidden, zero)),
+    state: {
+      hidden: keepRunning(c, runs, next.hidden, before.hidden),
+      ...(next.memory && { memory: keepRunning(c, runs, next.memory, before.memory!) }),
+    },
+  };
 }
 
 function lengthsOf(c: LowerContext, lengths: Value, batch: Dim): Value {
@@ -175,9 +240,14 @@ function lengthsOf(c: LowerContext, lengths: Value, batch: Dim): Value {
 }
 
 /** `next` where the sequence of the batch entry has step t, else `rest`. */
-function keepRunning(c: LowerContext, lengths: Value, t: number, next: Value, rest: Value): Value {
-  return c.b.map(next.dtype, [lengths, next, rest], (l, length, n, r) =>
-    l.select(l.ltI(l.constI(t), length!), n!, r!),
+function keepRunning(
+  c: LowerContext,
+  { lengths, t }: { readonly lengths: Value; readonly t: Value },
+  next: Value,
+  rest: Value,
+): Value {
+  return c.b.map(next.dtype, [lengths, t, next, rest], (l, length, step, n, r) =>
+    l.select(l.ltI(step!, length!), n!, r!),
   );
 }
 

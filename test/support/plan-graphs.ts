@@ -198,6 +198,35 @@ const models: Readonly<Record<string, PlanModel>> = {
     nodes: [node("CumSum", ["x", "axis"], ["s"]), node("Gather", ["s", "at"], ["y"])],
     outputs: { y: "f32[3, 9, 33]" },
   },
+  "recurrent layer of open length, both directions": {
+    inputs: { x: "f32[T, 3, 10]" },
+    weights: { w: "f32[2, 36, 10]", r: "f32[2, 36, 9]", b: "f32[2, 72]" },
+    dims: { T: { min: 1, max: 12, now: 7 } },
+    nodes: [
+      node("LSTM", ["x", "w", "r", "b"], ["y", "h", "c"], {
+        hidden_size: 9,
+        direction: "bidirectional",
+      }),
+    ],
+    outputs: { y: "f32[?, 2, 3, 9]", h: "f32[2, 3, 9]", c: "f32[2, 3, 9]" },
+  },
+  "recurrent layer in reverse, with weights and lengths given, batch first": {
+    inputs: {
+      x: "f32[3, 6, 10]",
+      w: "f32[1, 27, 10]",
+      r: "f32[1, 27, 9]",
+      lengths: "i32[3]",
+      first: "f32[3, 1, 9]",
+    },
+    nodes: [
+      node("GRU", ["x", "w", "r", "", "lengths", "first"], ["y", "h"], {
+        hidden_size: 9,
+        direction: "reverse",
+        layout: 1,
+      }),
+    ],
+    outputs: { y: "f32[3, 6, 1, 9]", h: "f32[3, 1, 9]" },
+  },
 };
 
 /** Each with dims as said; where there are open ones, also with other maxima, and bound. */
