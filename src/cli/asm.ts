@@ -77,7 +77,7 @@ function runProgram(program: Program, engine: Engine, scalars: Int32Array): Bind
   const [fault] = faults;
   if (fault !== undefined) fail("L0604", `instruction ${fault.instruction}: index out of range`);
   return program.bindings.map(({ name, dtype, elements }, i) => {
-    const bytes = region.read(offsets[i]!, byteLength(dtype, elements)).slice();
+    const bytes = region.read(offsets[i]!, byteLength(dtype, elements));
     const values = decodeNumbers(dtype, dataFromBytes(dtype, bytes, elements));
     return { name, dtype, elements, values: [...values] };
   });

@@ -49,7 +49,7 @@ export function writeTensor(
     return;
   }
   const span = spanOf(place);
-  const bytes = region.read(place.offsetBytes, byteLength(place.dtype, span)).slice();
+  const bytes = region.read(place.offsetBytes, byteLength(place.dtype, span));
   const whole = dataFromBytes(place.dtype, bytes, span);
   copyStrided(place.shape, data, rowMajorStrides(place.shape), whole, place.strides);
   region.write(place.offsetBytes, bytesFromData(place.dtype, whole));
@@ -59,7 +59,7 @@ export function writeTensor(
 export function readTensor(region: DeviceRegion, place: PlacedTensor, dtype: DType): Tensor {
   const count = elementCount(place.shape);
   const span = isDense(place) ? count : spanOf(place);
-  const bytes = region.read(place.offsetBytes, byteLength(place.dtype, span)).slice();
+  const bytes = region.read(place.offsetBytes, byteLength(place.dtype, span));
   let data = dataFromBytes(place.dtype, bytes, span);
   if (!isDense(place)) {
     const dense = allocateData(place.dtype, count);
