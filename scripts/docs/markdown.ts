@@ -1,7 +1,17 @@
 /** What the generated pages share: their first lines, tables, escaping. */
 
 export function page(title: string, source: string, ...parts: readonly string[]): string {
-  const note = `<!-- Generated from ${source} by \`npm run docs\`. Do not edit. -->`;
+  return pageBy("npm run docs", title, source, ...parts);
+}
+
+/** A page that another command than that writes. */
+export function pageBy(
+  command: string,
+  title: string,
+  source: string,
+  ...parts: readonly string[]
+): string {
+  const note = `<!-- Generated from ${source} by \`${command}\`. Do not edit. -->`;
   return `${[`# ${title}`, note, ...parts].join("\n\n")}\n`;
 }
 

@@ -1,30 +1,11 @@
 /** `lightloom test`: ONNX-style test cases, each data set with its verdict and where it ran. */
 import { Option } from "@commander-js/extra-typings";
-import type { Precision } from "../compiler/pipeline.js";
-import type { Model } from "../onnx/model.js";
-import { createSimulatedDevice, type Device } from "../runtime/device.js";
-import type { FileSource } from "../runtime/files.js";
-import {
-  conformanceRule,
-  differsInDrawnValues,
-  judgeOutputs,
-  type JudgeRule,
-  modelRule,
-} from "../runtime/judge.js";
-import { disputeOf } from "../runtime/node/second-opinion.js";
-import { createModelRunner, type ModelRunner, type RanOn } from "../runtime/model-runner.js";
+import { createSimulatedDevice } from "../runtime/device.js";
+import { conformanceRule, type JudgeRule, modelRule } from "../runtime/judge.js";
 import { openFiles } from "../runtime/node/files.js";
-import {
-  externalDataOf,
-  findTestCases,
-  readTestModel,
-  readTestSet,
-  type TestCase,
-  type TestFiles,
-} from "../runtime/test-case.js";
-import type { DiagnosticCode } from "../support/codes.js";
-import { DiagnosticError, fail } from "../support/diagnostic.js";
-import type { DeviceMachine } from "../target/machine.js";
+import { runCase, type TestRecord, type TestSetup, totalsOf } from "../runtime/node/run-cases.js";
+import { findTestCases } from "../runtime/test-case.js";
+import { fail } from "../support/diagnostic.js";
 import {
   command,
   deviceNamed,
@@ -35,17 +16,6 @@ import {
   threadsOption,
 } from "./options.js";
 import { createProgress, numberText, print, printJson, printTable } from "./output.js";
-
-export interface TestRecord {
-  /** Path of the case and of its data set. */
-  readonly name: string;
-  /** refused: not supported, or too large for the machine, and said so. error: anything else that threw. */
-  readonly verdict: "pass" | "fail" | "refused" | "error";
-  readonly ranOn?: RanOn;
-  readonly worstRelativeError?: number;
-  readonly seconds: number;
-  readonly reason?: string;
-}
 
 export function testCommand() {
   return command("test", "run ONNX test directories (model.onnx + test_data_set_*) or archives")
@@ -64,7 +34,7 @@ export function testCommand() {
     )
     .action(async (paths, options) => {
       const filter = filterOf(options.filter);
-      const setup: Setup = {
+      const setup: TestSetup = {
         machine: deviceNamed(options.machine),
         precision: options.precision,
         device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
@@ -94,94 +64,6 @@ export function testCommand() {
     });
 }
 
-interface Setup {
-  readonly machine: DeviceMachine;
-  readonly precision: Precision;
-  readonly device: Device;
-}
-
-interface CaseSetup extends Setup {
-  readonly source: FileSource;
-  readonly rule: JudgeRule;
-}
-
-interface Prepared {
-  readonly model: Model;
-  readonly runner: ModelRunner;
-}
-
-/** One record per data set; nothing that a case throws ends the others. */
-async function runCase(setup: CaseSetup, test: TestCase, name: string): Promise<TestRecord[]> {
-  const { source } = setup;
-  let prepared: Prepared | undefined;
-  const prepare = () => {
-    const model = readTestModel(source, test);
-    const { machine, precision, device } = setup;
-    const externalData = externalDataOf(source, test.modelPath);
-    const options = { model, machine, precision, device, externalData, dims: new Map() };
-    return { model, runner: createModelRunner(options) };
-  };
-  const records: TestRecord[] = [];
-  for (const files of test.sets) {
-    const label = `${name}/${files.path.slice(files.path.lastIndexOf("/") + 1)}`;
-    const start = performance.now();
-    const seconds = () => (performance.now() - start) / 1000;
-    try {
-      prepared ??= prepare();
-      const verdict = await runSet(setup, { ...prepared, modelPath: test.modelPath }, files);
-      records.push({ name: label, ...verdict, seconds: seconds() });
-    } catch (error) {
-      records.push({ name: label, ...verdictOf(error), seconds: seconds() });
-    }
-  }
-  await prepared?.runner.release();
-  return records;
-}
-
-async function runSet(
-  { source, rule }: CaseSetup,
-  { model, modelPath, runner }: Prepared & { readonly modelPath: string },
-  files: TestFiles,
-): Promise<Omit<TestRecord, "name" | "seconds">> {
-  const { inputs, outputs } = readTestSet(source, model, files);
-  const result = await runner.run(inputs);
-  const { worstRelativeError, difference } = judgeOutputs(result.outputs, outputs, rule);
-  const ran = { ranOn: result.ranOn, worstRelativeError };
-  if (difference === undefined) {
-    return { verdict: "pass", ...ran, ...(result.reason && { reason: result.reason }) };
-  }
-  const drawn = differsInDrawnValues(model, result.outputs, outputs, rule);
-  if (drawn) return { verdict: "pass", ...ran, reason: "values drawn at random: types and shapes" };
-  const failed = { verdict: "fail", ...ran, reason: difference } as const;
-  // One's own recordings are the judge; those of the public suite have been wrong before.
-  if (rule.rule !== "onnx") return failed;
-  const recording = { model, file: source.read(modelPath), inputs, outputs };
-  const dispute = await disputeOf(recording, { actual: result.outputs, rule });
-  if (dispute === undefined) return failed;
-  return { verdict: "refused", ...ran, reason: `${dispute.message}\n  note: ${difference}` };
-}
-
-/** What is refused with a reason rather than wrong. */
-const refusals: ReadonlySet<DiagnosticCode> = new Set([
-  "L0103",
-  "L0104",
-  "L0301",
-  "L0401",
-  "L0402",
-  // Recorded data that the model does not take.
-  "L0601",
-  "L0602",
-]);
-
-function verdictOf(error: unknown): Pick<TestRecord, "verdict" | "reason"> {
-  if (error instanceof DiagnosticError) {
-    const isRefused = error.diagnostics.every((d) => refusals.has(d.code));
-    return { verdict: isRefused ? "refused" : "error", reason: error.message };
-  }
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { verdict: "error", reason: text };
-}
-
 function isBad({ verdict }: TestRecord): boolean {
   return verdict === "fail" || verdict === "error";
 }
@@ -205,20 +87,6 @@ function ruleOf(text: string | undefined, path: string): JudgeRule {
 
 function nameOf(path: string, inner: string): string {
   return inner === "" ? path.replace(/\/+$/, "").replace(/^.*\//, "") : inner;
-}
-
-function totalsOf(records: readonly TestRecord[]) {
-  const count = (is: (record: TestRecord) => boolean) => records.filter(is).length;
-  return {
-    pass: count((r) => r.verdict === "pass"),
-    fail: count((r) => r.verdict === "fail"),
-    refused: count((r) => r.verdict === "refused"),
-    error: count((r) => r.verdict === "error"),
-    accelerator: count((r) => r.ranOn === "accelerator"),
-    mixed: count((r) => r.ranOn === "mixed"),
-    host: count((r) => r.ranOn === "host"),
-    seconds: records.reduce((sum, record) => sum + record.seconds, 0),
-  };
 }
 
 /** So many passing sets are listed one by one. */

@@ -53,7 +53,7 @@ export function allocateData(dtype: DType, length: number): NumericData {
     case "i2":
       return new Int8Array(length);
     case "string":
-      throw new InternalError("strings are not numeric data");
+      return fail("L0202", "strings are not numeric data");
     default:
       return new Uint8Array(length);
   }
@@ -142,7 +142,7 @@ export function convertData(
   to: DType,
   options: EncodeOptions = {},
 ): NumericData {
-  if (from === "string" || to === "string") throw new InternalError("strings are not numeric data");
+  if (from === "string" || to === "string") fail("L0202", "strings are not numeric data");
   if (from === to) return data as NumericData;
   const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   if (!wide)

@@ -113,7 +113,7 @@ function arithmetic(emit: Emit, wide: boolean): LaneBuilder {
   const l: Record<string, (...args: never[]) => Lane> = {
     constF: (value: number) => emit("constF", [], "f32", wide ? value : Math.fround(value)),
     constI: (value: number) => {
-      if (!Number.isInteger(value)) throw new InternalError(`constI of ${value}`);
+      if (!Number.isInteger(value)) throw new LaneTypeError(`constI of ${value}`);
       return emit("constI", [], "i32", wide ? value : value | 0);
     },
   };

@@ -9,8 +9,8 @@
 import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import { type Dim, dimMul, dimText } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
-import type { DType } from "../numerics/dtype.js";
-import { computeType } from "./helpers.js";
+import { type DType, isFloat } from "../numerics/dtype.js";
+import { asFloat, computeType } from "./helpers.js";
 import { exactQuotient } from "./movement.js";
 import type { LowerContext } from "./record.js";
 
@@ -212,10 +212,10 @@ export function byBatch(b: GraphBuilder, vector: Value): Value {
   return b.unsqueeze(b.cast(vector, "i32"), [1, 2, 3, 4]);
 }
 
-/** False in a bool mask takes a score out, a float mask is added. */
+/** False in a bool mask takes a score out, any other mask is added. */
 export function maskStep(b: GraphBuilder, mask: Value, heads: HeadCounts): ScoreStep {
   const inputs = [besideScores(b, mask, heads)];
-  if (mask.dtype !== "bool") return { inputs, apply: (l, s, m) => l.add(s, m!) };
+  if (mask.dtype !== "bool") return { inputs, apply: (l, s, m) => l.add(s, asFloat(l, m!)) };
   return { inputs, apply: (l, s, m) => l.select(m!, s, l.constF(-Infinity)) };
 }
 
@@ -254,8 +254,9 @@ export function keyCountStep(b: GraphBuilder, keys: Dim, count: Value): ScoreSte
   };
 }
 
-/** A mask or bias over fewer keys than there are: the others are out. */
-export function padMask(b: GraphBuilder, mask: Value, keys: Dim): Value {
+/** A mask or bias over fewer keys than there are: the others are out. Integers have no -inf to say so. */
+export function padMask(b: GraphBuilder, given: Value, keys: Dim): Value {
+  const mask = isFloat(given.dtype) || given.dtype === "bool" ? given : b.cast(given, "f32");
   const last = mask.shape.length - 1;
   const extent = mask.shape[last]!;
   if (extent === 1 || typeof extent !== "number" || typeof keys !== "number" || extent >= keys) {

@@ -3,10 +3,11 @@
  * on the host for what lanes cannot do (strings, exact remainders, powers of integers).
  */
 import type { Value } from "../ir/graph.js";
-import { allocateData, decodeElement, encodeArray } from "../numerics/convert.js";
+import { allocateData, convertData, decodeElement, encodeArray } from "../numerics/convert.js";
 import { type DType, dtypes, isFloat } from "../numerics/dtype.js";
 import { elementCount, rowMajorStrides, type Tensor, type TensorData } from "../numerics/tensor.js";
 import { broadcastShapes } from "../ir/graph-shapes.js";
+import { fail } from "../support/diagnostic.js";
 import { allInputs } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
@@ -48,6 +49,15 @@ export function evaluateBroadcast(
   return { dtype, shape, data: dataOf(dtype, results) };
 }
 
+/** The same for arithmetic of two operands, with results of the first one's type. */
+export function evaluateArithmetic(
+  inputs: readonly [Tensor, Tensor],
+  body: (a: number | bigint, b: number | bigint) => number | bigint,
+): Tensor {
+  if (inputs.some((x) => x.dtype === "string")) fail("L0202", "strings have no arithmetic");
+  return evaluateBroadcast(inputs[0].dtype, inputs, body as (...x: Element[]) => number | bigint);
+}
+
 /** Reads the element of x that belongs to a row-major position of `shape`. */
 function elementReader(x: Tensor, shape: readonly number[]): (position: number) => Element {
   const strides = rowMajorStrides(shape);
@@ -64,11 +74,17 @@ function elementReader(x: Tensor, shape: readonly number[]): (position: number) 
   };
 }
 
+/** What does not fit saturates, as conversions from floats do. */
+function wideInteger(result: Element | boolean, dtype: "i64" | "u64"): bigint {
+  if (typeof result !== "number") return BigInt(result);
+  return convertData("f64", Float64Array.of(result), dtype)[0] as bigint;
+}
+
 function dataOf(dtype: DType, results: readonly (Element | boolean)[]): TensorData {
   if (dtype === "string") return results as string[];
   if (dtype === "i64" || dtype === "u64") {
     const data = allocateData(dtype, results.length) as BigInt64Array;
-    for (const [i, result] of results.entries()) data[i] = BigInt(result);
+    for (const [i, result] of results.entries()) data[i] = wideInteger(result, dtype);
     return data;
   }
   if (isFloat(dtype)) return encodeArray(dtype, results.map(Number));

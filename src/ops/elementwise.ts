@@ -21,7 +21,7 @@ import {
   selectLike,
   unary,
 } from "./helpers.js";
-import { alignOldBroadcast, evaluateBroadcast, inferBroadcast } from "./broadcast.js";
+import { alignOldBroadcast, evaluateArithmetic, inferBroadcast } from "./broadcast.js";
 import { Decline, type EvaluateContext, type LowerContext, type OperatorRecord } from "./record.js";
 
 /** Most operands that one map takes: what one vector instruction can read. */
@@ -157,7 +157,7 @@ function evaluateMod(c: EvaluateContext): readonly Tensor[] {
   const [x, divisor] = [c.tensorInput(0), c.tensorInput(1)];
   const likeDividend = c.int("fmod", 0) !== 0;
   return [
-    evaluateBroadcast(x.dtype, [x, divisor], (a, d) => {
+    evaluateArithmetic([x, divisor], (a, d) => {
       const rest = Number(a) % Number(d);
       return likeDividend || rest === 0 || rest < 0 === Number(d) < 0 ? rest : rest + Number(d);
     }),
@@ -168,13 +168,24 @@ function evaluateMod(c: EvaluateContext): readonly Tensor[] {
 function evaluatePow(c: EvaluateContext): readonly Tensor[] {
   const [base, exponent] = [c.tensorInput(0), c.tensorInput(1)];
   return [
-    evaluateBroadcast(base.dtype, [base, exponent], (a, e) => {
+    evaluateArithmetic([base, exponent], (a, e) => {
       const n = Number(e);
       if (!Number.isInteger(n) || n < 0) return Math.trunc(Number(a) ** n);
-      const exact = BigInt.asIntN(64, BigInt(a) ** BigInt(n));
-      return typeof a === "bigint" ? exact : Number(BigInt.asIntN(32, exact));
+      const wrapped = wrappedPower(BigInt(a), BigInt(n));
+      return typeof a === "bigint" ? wrapped : Number(BigInt.asIntN(32, wrapped));
     }),
   ];
+}
+
+/** The lowest 64 bits of a power, by squaring: the whole of it may not fit anywhere. */
+function wrappedPower(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  let square = base;
+  for (let rest = exponent; rest > 0n; rest >>= 1n) {
+    if (rest & 1n) result = BigInt.asIntN(64, result * square);
+    square = BigInt.asIntN(64, square * square);
+  }
+  return result;
 }
 
 export const elementwiseOperators: readonly OperatorRecord[] = [

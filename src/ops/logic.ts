@@ -54,9 +54,18 @@ function bitwise(name: string, row: "and" | "or" | "xor"): OperatorRecord {
   return operator(name, 18, (c) => mapLike(c, (l, x, y) => l[row](x!, y!), c.input(1)));
 }
 
+/** Bits that are shifted out are gone, however far: nothing is left of a number after as many places as it has bits. */
 function lowerBitShift(c: LowerContext): Value {
   const left = c.string("direction") === "LEFT";
-  return mapLike(c, (l, x, n) => (left ? l.shl(x!, n!) : l.shrU(x!, n!)), c.input(1));
+  const { bits } = dtypes[c.input(0).dtype];
+  return mapLike(
+    c,
+    (l, x, n) => {
+      const shifted = left ? l.shl(x!, n!) : l.shrU(x!, n!);
+      return l.selectI(l.ltI(n!, l.constI(bits)), shifted, l.constI(0));
+    },
+    c.input(1),
+  );
 }
 
 function lowerIsInf(c: LowerContext): Value {

@@ -6,7 +6,7 @@ import type { DType } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import type { Value } from "../ir/graph.js";
 import { dtypeAttribute, optionalDtypeAttribute, range } from "./helpers.js";
-import { hostOperator, hostScalar, numbersOf, tensorOf } from "./host.js";
+import { hostOperator, hostScalar, numbersOf, shapeless, tensorOf } from "./host.js";
 import {
   Decline,
   type EvaluateContext,
@@ -39,7 +39,9 @@ const records: readonly OperatorRecord[] = [
   hostOperator("RandomUniformLike", { since: 1, note }, (c) => [uniform(c, like(c))], inferLike),
   hostOperator("RandomNormalLike", { since: 1, note }, (c) => [normal(c, like(c))], inferLike),
   hostOperator("Bernoulli", { since: 15, note }, bernoulli, inferLike),
-  hostOperator("Multinomial", { since: 7, note }, multinomial),
+  hostOperator("Multinomial", { since: 7, note }, multinomial, (c) =>
+    shapeless(optionalDtypeAttribute(c, "dtype") ?? "i32"),
+  ),
 ];
 
 export const randomOperators: readonly OperatorRecord[] = records.map((record) => ({

@@ -5,7 +5,7 @@
 import type { Tensor } from "../numerics/tensor.js";
 import { range } from "./helpers.js";
 import { hostOperator, hostScalar, int64Tensor, numbersOf, shapeless, tensorOf } from "./host.js";
-import type { EvaluateContext, OperatorRecord } from "./record.js";
+import { Decline, type EvaluateContext, type OperatorRecord } from "./record.js";
 
 export const regionOperators: readonly OperatorRecord[] = [
   hostOperator("NonMaxSuppression", { since: 10 }, nonMaxSuppression, () => shapeless("i64")),
@@ -73,6 +73,9 @@ function overlap(a: Box, b: Box): number {
   return both / (area(a) + area(b) - both);
 }
 
+/** More samples in one bin than images have pixels in a row come from regions that are none. */
+const samplesMax = 2 ** 16;
+
 function roiAlign(c: EvaluateContext): readonly Tensor[] {
   const x = c.tensorInput(0);
   const rois = c.tensorInput(1);
@@ -101,6 +104,9 @@ function roiAlign(c: EvaluateContext): readonly Tensor[] {
     const [gridY, gridX] = [binHeight, binWidth].map((bin) =>
       sampling > 0 ? sampling : Math.ceil(bin),
     ) as [number, number];
+    if (!(gridY * gridX <= samplesMax)) {
+      throw new Decline(`a bin of region ${roi} has more than ${samplesMax} samples`);
+    }
     for (let channel = 0; channel < channels; channel++) {
       const start = (images[roi]! * channels + channel) * height * width;
       const image = values.subarray(start, start + height * width);

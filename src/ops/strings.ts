@@ -6,7 +6,7 @@ import type { Tensor } from "../numerics/tensor.js";
 import type { DType } from "../numerics/dtype.js";
 import { evaluateBroadcast } from "./broadcast.js";
 import { operator, range } from "./helpers.js";
-import { hostOperator, int64Tensor, numbersOf, stringTensor, tensorOf } from "./host.js";
+import { hostOperator, int64Tensor, numbersOf, shapeless, stringTensor, tensorOf } from "./host.js";
 import { Decline, type EvaluateContext, type NodeContext, type OperatorRecord } from "./record.js";
 
 export const stringOperators: readonly OperatorRecord[] = [
@@ -14,7 +14,10 @@ export const stringOperators: readonly OperatorRecord[] = [
   hostOperator("StringConcat", { since: 20 }, (c) => [
     evaluateBroadcast("string", [c.tensorInput(0), c.tensorInput(1)], (a, b) => `${a}${b}`),
   ]),
-  hostOperator("StringSplit", { since: 20 }, splitStrings),
+  hostOperator("StringSplit", { since: 20 }, splitStrings, (c) => [
+    { dtype: "string" },
+    { dtype: "i64", shape: c.input(0).shape },
+  ]),
   hostOperator(
     "RegexFullMatch",
     { since: 20 },
@@ -24,7 +27,7 @@ export const stringOperators: readonly OperatorRecord[] = [
     },
     (c) => [{ dtype: "bool", shape: c.input(0).shape }],
   ),
-  hostOperator("TfIdfVectorizer", { since: 9 }, vectorize),
+  hostOperator("TfIdfVectorizer", { since: 9 }, vectorize, () => shapeless("f32")),
   operator("ImageDecoder", { since: 20, note: "refused: decode images before" }, () => {
     throw new Decline("image files are to be decoded before they are given to the model");
   }),

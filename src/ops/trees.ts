@@ -5,16 +5,19 @@
 import type { DType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { range } from "./helpers.js";
-import { hostOperator, numbersOf, tensorOf } from "./host.js";
+import { hostOperator, numbersOf, shapeless, tensorOf } from "./host.js";
 import type { EvaluateContext, OperatorRecord } from "./record.js";
 
 const domain = "ai.onnx.ml";
 
 export const treeOperators: readonly OperatorRecord[] = [
   hostOperator("TreeEnsemble", { domain, since: 5 }, (c) => [evaluateTrees(c, ensembleOf(c))]),
-  hostOperator("TreeEnsembleRegressor", { domain, since: 1 }, (c) => [
-    evaluateTrees(c, regressorOf(c)),
-  ]),
+  hostOperator(
+    "TreeEnsembleRegressor",
+    { domain, since: 1 },
+    (c) => [evaluateTrees(c, regressorOf(c))],
+    () => shapeless("f32"),
+  ),
 ];
 
 type Tree =

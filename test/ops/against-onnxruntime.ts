@@ -1,15 +1,22 @@
 /**
  * One-node models run by ONNX Runtime, by our graph, and with all inputs constant, where the lowering folds to
- * the result; if the case says so also with open dims. The first two must be close, ours equal to the bit.
+ * the result; if the case says so also with open dims. The first two must be close, ours equal to the bit. With inputs
+ * of any other type a case gives a result or a coded refusal.
  */
 import * as ort from "onnxruntime-node";
 import { expect } from "vitest";
 import { evaluateModel, optionsFor } from "../../src/compiler/1-import/evaluate-model.js";
 import { importModel } from "../../src/compiler/1-import/import.js";
-import { decodeNumbers, encodeArray } from "../../src/numerics/convert.js";
+import {
+  allocateData,
+  convertData,
+  decodeNumbers,
+  encodeArray,
+} from "../../src/numerics/convert.js";
 import { type DType, isFloat } from "../../src/numerics/dtype.js";
 import { elementCount, type Tensor } from "../../src/numerics/tensor.js";
 import { decodeModel } from "../../src/onnx/model.js";
+import { DiagnosticError } from "../../src/support/diagnostic.js";
 import { type AttributeInit, node, onnxFile } from "../support/onnx-builder.js";
 
 export interface OperatorCase {
@@ -46,6 +53,33 @@ export async function compareWithOnnxRuntime(given: OperatorCase): Promise<void>
   expectEqual(evaluate({ ...given, constant: given.inputs.map((_, i) => i) }), computed);
   if (given.open !== undefined) expectEqual(evaluateOpen(given, given.open), computed);
   if (given.lowered === true) expectLowered(given);
+  for (const dtype of otherTypes) expectResultOrRefusal(withType(given, dtype));
+}
+
+/** One of each kind that the code treats apart. */
+const otherTypes = ["f64", "f16", "i64", "u64", "i8", "bool", "f8e4m3fn", "u4", "string"] as const;
+
+/** The case with another type where it has the type of its first input. */
+function withType(given: OperatorCase, dtype: DType): OperatorCase {
+  const from = given.inputs.find((x) => x !== undefined)!.dtype;
+  const retype = (x: Tensor | undefined): Tensor | undefined => {
+    if (x?.dtype !== from) return x;
+    const { shape } = x;
+    if (dtype === "string") return { dtype, shape, data: Array.from(x.data, String) };
+    const data = from === "string" ? allocateData(dtype, x.data.length) : x.data;
+    return { dtype, shape, data: convertData(from === "string" ? dtype : from, data, dtype) };
+  };
+  const outputs = given.outputs?.map((output) => (output === from ? dtype : output));
+  return { ...given, inputs: given.inputs.map(retype), ...(outputs && { outputs }) };
+}
+
+/** Types that an operator is not defined for are refused with a code; nothing else is thrown. */
+function expectResultOrRefusal(given: OperatorCase): void {
+  try {
+    evaluate(given);
+  } catch (error) {
+    if (!(error instanceof DiagnosticError)) throw error;
+  }
 }
 
 type NamedTensors = readonly (readonly [string, Tensor])[];

@@ -97,6 +97,21 @@ const shifted = [numbers("u32", [9], [0, 4e9]), numbers("u32", [9], [0, 31], 4)]
 const mixed: readonly OperatorCase[] = [
   { op: "BitShift", about: "left", attributes: { direction: "LEFT" }, inputs: shifted },
   { op: "BitShift", about: "right", attributes: { direction: "RIGHT" }, inputs: shifted },
+  ...["LEFT", "RIGHT"].map((direction) => ({
+    op: "BitShift",
+    about: `${direction}, by more bits than there are`,
+    attributes: { direction },
+    inputs: [numbers("u8", [9], [0, 255]), numbers("u8", [9], [0, 70], 4)],
+  })),
+  {
+    op: "Pow",
+    about: "far beyond 64 bits",
+    lowered: false,
+    inputs: [
+      tensorOf("i32", [3], [1, -1, 0]),
+      tensorOf("i64", [3], [2 ** 52, 2 ** 52 + 1, 2 ** 40]),
+    ],
+  },
   pair("Mod", "i32"),
   pair("Mod", "i64"),
   pair("Mod", "u8"),
