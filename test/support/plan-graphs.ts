@@ -175,6 +175,25 @@ const models: Readonly<Record<string, PlanModel>> = {
     weights: { axes: i64([2], [2, 3]) },
     outputs: { c: "f32[2, 38, 7, 8]", y: "f32[2, 38]" },
   },
+  "slices by steps, of open columns and backwards": {
+    inputs: { x: "f32[2, 40, W]" },
+    dims: { W: { min: 9, max: 80, now: 61 } },
+    weights: {
+      from: i64([2], [1, 2]),
+      to: i64([2], [1000, 1000]),
+      axes: i64([2], [1, 2]),
+      steps: i64([2], [3, 2]),
+      end: i64([1], [-1]),
+      start: i64([1], [-1000]),
+      back: i64([1], [-2]),
+    },
+    nodes: [
+      node("Slice", ["x", "from", "to", "axes", "steps"], ["y"]),
+      node("Slice", ["y", "end", "start", "end", "back"], ["b"]),
+      node("Exp", ["b"], ["z"]),
+    ],
+    outputs: { y: "f32[2, 13, ?]", z: "f32[2, 13, ?]" },
+  },
   "shuffled channels between two products": {
     inputs: { x: "f32[33, 24]" },
     weights: {

@@ -156,7 +156,8 @@ function loadOperand(
   const { writer } = state;
   const { access } = leaf;
   const order = memoryOrder([...prepared.axes.keys()], [access]);
-  const box = makeBox(writer, access, state.positions, order);
+  const { accessBytes } = state.context.machine.channels;
+  const box = makeBox(writer, access, state.positions, order, accessBytes);
   const { root } = access.storage;
   const value = writer.value({
     name: root.name,

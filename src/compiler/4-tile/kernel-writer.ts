@@ -2,7 +2,7 @@
  * Writes one Kernel: keeps its scalars, bindings, values and the loop nest, and turns accesses into walks.
  * Knows nothing of what is computed; contract-kernel.ts and rows-kernel.ts do.
  */
-import type { DeviceDType } from "../../numerics/dtype.js";
+import { byteLength, type DeviceDType } from "../../numerics/dtype.js";
 import {
   type Dim,
   dimAdd,
@@ -319,14 +319,17 @@ export interface Box {
 
 /**
  * The box of an access when each axis is at `positions[axis]`. Slot dims are ordered by `order` (iteration
- * axes, outermost first), so that an axis late in the order is contiguous.
+ * axes, outermost first), so that an axis late in the order is contiguous. Steps within `accessBytes` of memory take
+ * along what lies between them: a load of one run instead of one per element.
  */
 export function makeBox(
   writer: KernelWriter,
   access: Access,
   positions: readonly Position[],
   order: readonly number[],
+  accessBytes = 0,
 ): Box {
+  const { dtype } = access.storage.root;
   const rank = (dim: AccessDim): number =>
     Math.min(...dim.terms.map((t) => order.indexOf(t.axis)), Number.POSITIVE_INFINITY);
   const dims = access.dims
@@ -341,7 +344,9 @@ export function makeBox(
   let base = constantAffine(0);
   let elements = 1;
   for (const dim of dims.toReversed()) {
-    const single = dim.terms.length === 1;
+    const [first] = dim.terms;
+    const isRun = dim.stride === 1 && byteLength(dtype, first?.coefficient ?? 0) <= accessBytes;
+    const single = dim.terms.length === 1 && !(isRun && first!.coefficient > 1);
     const step = single ? dim.terms[0]!.coefficient : 1;
     const count = boxCount(dim, positions, single);
     axes.unshift({

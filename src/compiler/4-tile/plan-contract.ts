@@ -37,11 +37,12 @@ const firstTiles = [
   [16, 16],
   [1, 1],
 ] as const;
-const contractionTiles = [2048, 1024, 512, 256, 128, 64] as const;
+const contractionTiles = [256, 128, 512, 64, 1024, 2048] as const;
+const streamed = { panelA: false, panelB: false } as const;
 const panels = [
   { panelA: false, panelB: true },
   { panelA: true, panelB: false },
-  { panelA: false, panelB: false },
+  streamed,
 ] as const;
 
 export function planContract(
@@ -69,13 +70,11 @@ export function planContract(
             makePlan(prepared, split, { rows, columns, kTile, panelA, panelB }),
           );
         },
-        (plan) =>
-          panels.flatMap((panel) =>
-            kTiles.map((kTile) => {
-              const tile = plan.tile.with(prepared.blocked, kTile);
-              return { ...plan, ...panel, tile, order: loopOrder(prepared, panel.panelA) };
-            }),
-          ),
+        (plan) => [
+          ...kTiles.slice(1).map((kTile) => resident(prepared, plan, { kTile, ...streamed })),
+          ...panels.map((panel) => resident(prepared, plan, { kTile: kTiles[0]!, ...panel })),
+        ],
+        (plan) => kTiles.map((kTile) => resident(prepared, plan, { ...plan, kTile })),
         (plan) => [{ ...plan, multicast: false }],
         (plan, { kernel }) => (hasTimeLoop(kernel) ? operandDepths(plan) : []),
         (plan, { kernel }) => (hasTimeLoop(kernel) ? resultDepths(plan) : []),
@@ -143,6 +142,15 @@ function makePlan(
     stages: [0, 0],
     order: loopOrder(prepared, target.panelA),
   };
+}
+
+function resident(
+  prepared: PreparedContract,
+  plan: ContractPlan,
+  { kTile, panelA, panelB }: Pick<TileTarget, "kTile" | "panelA" | "panelB">,
+): ContractPlan {
+  const tile = plan.tile.with(prepared.blocked, kTile);
+  return { ...plan, tile, panelA, panelB, order: loopOrder(prepared, panelA) };
 }
 
 /** What stays resident is loaded in the outer loops. */

@@ -136,7 +136,8 @@ export function loadReady(state: TileState, next: number | undefined): void {
 export function loadLeaf(state: TileState, leaf: Leaf, depth: number): Tile {
   const { writer, prepared, context } = state;
   const { access } = leaf;
-  const box = makeBox(writer, access, state.positions, prepared.order);
+  const { accessBytes } = context.machine.channels;
+  const box = makeBox(writer, access, state.positions, prepared.order, accessBytes);
   const { root } = access.storage;
   const value = writer.value({
     name: root.name,
