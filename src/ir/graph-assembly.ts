@@ -144,6 +144,7 @@ export class GraphAssembly {
 
   /** One more operation, unless its result is known already. */
   emit(op: PlainOperation, inputs: readonly Value[], dtype: DType, shape: readonly Dim[]): Value {
+    requireExtents(shape);
     const folded = this.#foldConstant(op, inputs, dtype, shape);
     if (folded !== undefined) return folded;
     const known = this.#foldKnown(op, inputs, shape);
@@ -355,11 +356,9 @@ function requireExtents(shape: readonly Dim[]): void {
     const isExtent = typeof dim !== "number" || (Number.isSafeInteger(dim) && dim >= 0);
     if (!isExtent) fail("L0201", `a tensor cannot have the extent ${dim}`);
   }
-  if (!Number.isSafeInteger(dimMax(dimProduct(shape)))) {
-    fail(
-      "L0201",
-      `a tensor of [${shape.map(dimText).join(", ")}] has more elements than there are`,
-    );
+  const count = dimProduct(shape);
+  if (typeof count === "number" && !Number.isSafeInteger(count)) {
+    fail("L0201", `a tensor of [${shape.join(", ")}] has more elements than can be counted`);
   }
 }
 

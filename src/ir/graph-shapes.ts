@@ -239,6 +239,7 @@ export function concatType(xs: readonly TensorType[], axis: number): TensorType 
 
 export function gatherType(data: TensorType, indices: TensorType, axis: number): TensorType {
   requireIndexType(indices);
+  requireSomewhere(data, indices, axis);
   const shape = [...data.shape.slice(0, axis), ...indices.shape, ...data.shape.slice(axis + 1)];
   return { dtype: data.dtype, shape };
 }
@@ -249,6 +250,12 @@ export function requireIndexType(indices: TensorType): void {
   }
 }
 
+/** An index into an axis without elements is out of range whatever it is. */
+function requireSomewhere(data: TensorType, indices: TensorType, axis: number): void {
+  if (data.shape[axis] !== 0 || dimMin(dimProduct(indices.shape)) <= 0) return;
+  fail("L0201", `axis ${axis} of ${shapeText(data.shape)} has no elements to index`);
+}
+
 export function requireScatter(
   data: TensorType,
   indices: TensorType,
@@ -256,6 +263,7 @@ export function requireScatter(
   axis: number,
 ): void {
   requireIndexType(indices);
+  requireSomewhere(data, indices, axis);
   requireSameType(data, updates, "the data and the updates");
   const sentence = `updates ${shapeText(updates.shape)} do not match indices ${shapeText(indices.shape)}`;
   const rank = data.shape.length;

@@ -1,6 +1,6 @@
 /** MatMul and Gemm. The product itself is in `product.ts`, Einsum in `einsum.ts`, Conv in `convolution.ts`. */
 import type { Value } from "../ir/graph.js";
-import { operator } from "./helpers.js";
+import { constLike, operator } from "./helpers.js";
 import { matrixProduct, matrixProductAs } from "./product.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
@@ -25,9 +25,9 @@ function gemm(c: LowerContext): Value {
   const inputs = bias === undefined ? [product] : [product, bias];
   return c.b.map(a.dtype, inputs, (l, p, z) => {
     if (p!.type === "i32") {
-      const scaled = alpha === 1 ? p! : l.mulI(p!, l.constI(alpha));
+      const scaled = alpha === 1 ? p! : l.mulI(p!, constLike(l, p!, alpha));
       if (z === undefined) return scaled;
-      return l.addI(scaled, beta === 1 ? z : l.mulI(z, l.constI(beta)));
+      return l.addI(scaled, beta === 1 ? z : l.mulI(z, constLike(l, z, beta)));
     }
     const scaled = alpha === 1 ? p! : l.mul(p!, l.constF(alpha));
     if (z === undefined) return scaled;

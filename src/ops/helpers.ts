@@ -7,6 +7,7 @@ import type { DType } from "../numerics/dtype.js";
 import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import { type Dim, dimProduct } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
+import { fail } from "../support/diagnostic.js";
 import { Decline, type LowerContext, type NodeContext, type OperatorRecord } from "./record.js";
 
 export type LaneFunction = (l: LaneBuilder, ...x: Lane[]) => Lane;
@@ -98,9 +99,11 @@ export function asFloat(l: LaneBuilder, x: Lane): Lane {
   return x.type === "i32" ? l.toF(x) : x;
 }
 
-/** A constant in the register type of `like`. */
+/** A constant in the register type of `like`; L0108 for a fraction where that holds integers. */
 export function constLike(l: LaneBuilder, like: Lane, value: number): Lane {
-  return like.type === "i32" ? l.constI(value) : l.constF(value);
+  if (like.type !== "i32") return l.constF(value);
+  if (!Number.isInteger(value)) fail("L0108", `integers cannot be combined with ${value}`);
+  return l.constI(value);
 }
 
 export function selectLike(l: LaneBuilder, mask: Lane, x: Lane, y: Lane): Lane {

@@ -146,7 +146,9 @@ function evaluateTopK(c: EvaluateContext): readonly Tensor[] {
   const axis = hostAxis(c, c.int("axis", -1), x.shape.length);
   const k = c.int("k") ?? hostScalar(c, 1) ?? c.invalid("L0108", "k is missing");
   const extent = x.shape[axis]!;
-  if (k > extent) return c.invalid("L0201", `k is ${k}, the axis has ${extent} elements`);
+  if (!(k >= 0 && k <= extent)) {
+    return c.invalid("L0201", `k is ${k}, the axis has ${extent} elements`);
+  }
   const sign = c.int("largest", 1) !== 0 ? -1 : 1;
   const elements = orderedElements(x);
   const shape = x.shape.with(axis, k);

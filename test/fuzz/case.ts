@@ -4,6 +4,7 @@ import { Random } from "../support/random.js";
 import type { FuzzCase, Inputs } from "./check.js";
 import { randomFragment } from "./fragments.js";
 import { randomInputs } from "./inputs.js";
+import { randomModel } from "./random-model.js";
 import { mutate } from "./mutate.js";
 import { damageBytes } from "./mutate-bytes.js";
 import type { ModelSource } from "./sources.js";
@@ -19,6 +20,7 @@ export function caseOf(
   sources: readonly ModelSource[],
 ): NumberedCase {
   const r = new Random(seed * 0x9e3779b1 + number * 0x85ebca6b);
+  if (sources.length === 0 || r.chance(0.5)) return randomCase(r);
   const kind = r.unit();
   const source = r.pick(sources);
   const whole = source.model();
@@ -34,6 +36,11 @@ export function caseOf(
   const part = smallForm(whole, r);
   const file = encodeModel(r.chance(0.1) ? part : mutate(part, r));
   return { from: `part of ${source.name}`, file, runs };
+}
+
+function randomCase(r: Random): NumberedCase {
+  const { file, inputs, operators } = randomModel(r);
+  return { from: operators.join(", "), file, runs: () => [inputs] };
 }
 
 function smallForm(model: Model, r: Random): Model {

@@ -1,0 +1,98 @@
+/** Random models that are mostly valid: a few nodes of any operators, each reading results of those before it. */
+import { importModel } from "../../src/compiler/1-import/import.js";
+import { optionsFor } from "../../src/compiler/1-import/evaluate-model.js";
+import { isFloat } from "../../src/numerics/dtype.js";
+import type { Tensor } from "../../src/numerics/tensor.js";
+import { decodeModel, encodeModel } from "../../src/onnx/model.js";
+import type { NodeProto } from "../../src/onnx/schema.js";
+import type { Init } from "../../src/onnx/wire.js";
+import { findOperator } from "../../src/ops/table.js";
+import { type AttributeInit, modelProto, node } from "../support/onnx-builder.js";
+import type { Random } from "../support/random.js";
+import { Generator, type NodeDraft, type TypedName } from "./operators/generator.js";
+import { rows } from "./operators/table.js";
+
+export interface RandomModel {
+  readonly file: Uint8Array;
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly operators: readonly string[];
+}
+
+const operatorNames = Object.keys(rows);
+
+export function randomModel(r: Random): RandomModel {
+  const opset = r.chance(0.7) ? r.integer(13, 23) : r.integer(7, 28);
+  const g = new Generator(r, opset);
+  const nodes: Init<NodeProto>[] = [];
+  const operators: string[] = [];
+  const count = r.pick([1, 1, 1, 2, 3, 4]);
+  while (nodes.length < count) {
+    const operator = r.pick(operatorNames);
+    if (!exists(operator, opset)) continue;
+    const draft = rows[operator]!(g, operator);
+    nodes.push(...g.before.splice(0), nodeOf(operator, draft, nodes.length));
+    operators.push(operator);
+    if (nodes.length < count) g.results.push(...resultsOf(g, nodes));
+  }
+  return { file: fileOf(g, nodes, r.chance(0.15)), inputs: g.inputs, operators };
+}
+
+function exists(operator: string, opset: number): boolean {
+  const [domain, name] = operator.includes("::") ? operator.split("::") : ["", operator];
+  return findOperator(domain!, name!, domain === "" ? opset : domainVersion(domain!)) !== undefined;
+}
+
+function domainVersion(domain: string): number {
+  return domain === "ai.onnx.ml" ? 5 : 1;
+}
+
+function nodeOf(operator: string, draft: NodeDraft, index: number): Init<NodeProto> {
+  const { inputs, attributes = {}, outputs = 1 } = draft;
+  const names = inputs.map((x) => x?.name ?? "");
+  while (names.at(-1) === "") names.pop();
+  const given = Object.entries(attributes).filter(
+    (entry): entry is [string, AttributeInit] => entry[1] !== undefined,
+  );
+  const results = Array.from({ length: outputs }, (_, i) => `y${index}.${i}`);
+  return node(operator, names, results, Object.fromEntries(given));
+}
+
+/** `open`: the inputs' dims have names. */
+function fileOf(g: Generator, nodes: readonly Init<NodeProto>[], open = false): Uint8Array {
+  const typeOf = (name: string, { dtype, shape }: Tensor): string =>
+    `${dtype}[${shape.map((n, i) => (open ? `${name}d${i}` : n)).join(", ")}]`;
+  const model = modelProto({
+    opset: {
+      "": g.opset,
+      "com.microsoft": 1,
+      "ai.onnx.ml": 5,
+      "ai.onnx.preview": 1,
+      "ai.onnx.preview.training": 1,
+    },
+    inputs: Object.fromEntries([...g.inputs].map(([name, x]) => [name, typeOf(name, x)])),
+    initializers: Object.fromEntries(g.initializers),
+    nodes,
+    outputs: {},
+  });
+  const output = nodes.flatMap((n) => n.output ?? []).map((name) => ({ name }));
+  return encodeModel({ ...model, graph: { ...model.graph!, output } });
+}
+
+/** What the last node makes, as the import sees it; nothing where that refuses the node. */
+function resultsOf(g: Generator, nodes: readonly Init<NodeProto>[]): readonly TypedName[] {
+  try {
+    const model = decodeModel(fileOf(g, nodes));
+    const { graph } = importModel(model, optionsFor(model, g.inputs));
+    const made = new Set(nodes.at(-1)!.output);
+    return graph.outputs.flatMap(({ name, value: { dtype, shape, unknownShape } }) => {
+      const isKnown = !unknownShape && shape.every((dim) => typeof dim === "number");
+      const isUseful = dtype === "string" || isFloat(dtype) || shape.length < 6;
+      return made.has(name) && isKnown && isUseful
+        ? [{ name, dtype, shape: shape as number[] }]
+        : [];
+    });
+  } catch {
+    // Whatever is wrong with it, the check of the whole model says so.
+    return [];
+  }
+}
