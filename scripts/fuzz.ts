@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { caseOf } from "../test/fuzz/case.js";
 import { runCases } from "../test/fuzz/run.js";
 import { showCase } from "../test/fuzz/show.js";
+import type { ShortVerdict } from "../test/fuzz/worker.js";
 import { npmModels, sharedSources } from "../test/fuzz/sources.js";
 
 const { values } = parseArgs({
@@ -28,12 +29,17 @@ if (values.only !== undefined) {
   process.exitCode = await runAll(first, first + Number(values.cases));
 }
 
+function nameOf({ kind, code, confirmed }: ShortVerdict): string {
+  if (kind === "refused") return `refused ${code}`;
+  return confirmed === true ? "equal, to ONNX Runtime too" : kind;
+}
+
 /** Exit code: 1 where there are findings. */
 async function runAll(first: number, end: number): Promise<0 | 1> {
   const counts = new Map<string, number>();
   const began = performance.now();
   for await (const { number, from, verdict } of runCases({ seed, first, end })) {
-    const kind = verdict.kind === "refused" ? `refused ${verdict.code}` : verdict.kind;
+    const kind = nameOf(verdict);
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
     if (verdict.kind === "finding") console.log(`case ${number} (${from}): ${verdict.what}`);
     if ((number + 1 - first) % 1000 === 0) {

@@ -12,6 +12,8 @@ import type { ModelSource } from "./sources.js";
 export interface NumberedCase extends FuzzCase {
   /** What it was made from, for the report. */
   readonly from: string;
+  /** Made to be valid, with plain data: ONNX Runtime may be asked for its results. */
+  readonly isPlain?: true;
 }
 
 export function caseOf(
@@ -39,8 +41,13 @@ export function caseOf(
 }
 
 function randomCase(r: Random): NumberedCase {
-  const { file, inputs, operators } = randomModel(r);
-  return { from: operators.join(", "), file, runs: () => [inputs] };
+  const { file, inputs, operators, isPlain } = randomModel(r);
+  return {
+    from: operators.join(", "),
+    file,
+    runs: () => [inputs],
+    ...(isPlain ? { isPlain } : {}),
+  };
 }
 
 function smallForm(model: Model, r: Random): Model {

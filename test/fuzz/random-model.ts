@@ -6,6 +6,7 @@ import type { Tensor } from "../../src/numerics/tensor.js";
 import { decodeModel, encodeModel } from "../../src/onnx/model.js";
 import type { NodeProto } from "../../src/onnx/schema.js";
 import type { Init } from "../../src/onnx/wire.js";
+import type { OperatorRecord } from "../../src/ops/record.js";
 import { findOperator } from "../../src/ops/table.js";
 import { type AttributeInit, modelProto, node } from "../support/onnx-builder.js";
 import type { Random } from "../support/random.js";
@@ -16,6 +17,8 @@ export interface RandomModel {
   readonly file: Uint8Array;
   readonly inputs: ReadonlyMap<string, Tensor>;
   readonly operators: readonly string[];
+  /** One node and tame data: what others compute of it can be told from rounding. */
+  readonly isPlain: boolean;
 }
 
 const operatorNames = Object.keys(rows);
@@ -28,18 +31,24 @@ export function randomModel(r: Random): RandomModel {
   const count = r.pick([1, 1, 1, 2, 3, 4]);
   while (nodes.length < count) {
     const operator = r.pick(operatorNames);
-    if (!exists(operator, opset)) continue;
+    if (recordOf(operator, opset) === undefined) continue;
     const draft = rows[operator]!(g, operator);
     nodes.push(...g.before.splice(0), nodeOf(operator, draft, nodes.length));
     operators.push(operator);
     if (nodes.length < count) g.results.push(...resultsOf(g, nodes));
   }
-  return { file: fileOf(g, nodes, r.chance(0.15)), inputs: g.inputs, operators };
+  const isRandom = operators.some((name) => recordOf(name, opset)?.isRandom);
+  return {
+    file: fileOf(g, nodes, r.chance(0.15)),
+    inputs: g.inputs,
+    operators,
+    isPlain: nodes.length === 1 && g.temper === "tame" && !isRandom,
+  };
 }
 
-function exists(operator: string, opset: number): boolean {
+function recordOf(operator: string, opset: number): OperatorRecord | undefined {
   const [domain, name] = operator.includes("::") ? operator.split("::") : ["", operator];
-  return findOperator(domain!, name!, domain === "" ? opset : domainVersion(domain!)) !== undefined;
+  return findOperator(domain!, name!, domain === "" ? opset : domainVersion(domain!));
 }
 
 function domainVersion(domain: string): number {

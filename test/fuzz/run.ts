@@ -58,6 +58,7 @@ async function* runChild(seed: number, first: number, end: number): AsyncGenerat
   }, 200);
   let number = first;
   let from = "";
+  let isPeer = false;
   const elapsed = (): number => (performance.now() - began) / 1000;
   try {
     for await (const line of createInterface({ input: child.stdout })) {
@@ -65,16 +66,21 @@ async function* runChild(seed: number, first: number, end: number): AsyncGenerat
       if (report.at === "end") {
         yield { number, from, verdict: report.verdict, seconds: elapsed() };
         number++;
-      } else {
+      } else if (report.at === "start") {
         from = report.from;
         began = performance.now();
       }
+      isPeer = report.at === "peer";
     }
   } finally {
     clearInterval(watch);
     child.kill("SIGKILL");
   }
   if (number === end) return;
+  if (isPeer) {
+    yield { number, from, verdict: { kind: "equal" }, seconds: elapsed() };
+    return;
+  }
   const what = killed ?? `dies: ${complaint.trim().split("\n").slice(0, 6).join(" | ")}`;
   yield { number, from, verdict: { kind: "finding", what }, seconds: elapsed() };
 }

@@ -5,11 +5,15 @@
  *   worker.ts SEED FROM TO
  */
 import { writeSync } from "node:fs";
-import { caseOf } from "./case.js";
-import { checkCase } from "./check.js";
+import { decodeModel } from "../../src/onnx/model.js";
+import { caseOf, type NumberedCase } from "./case.js";
+import { checkCase, type Verdict } from "./check.js";
+import { compareWithPeer } from "./peer.js";
 import { npmModels, sharedSources } from "./sources.js";
 
 export type Report =
+  /** From here on it is ONNX Runtime that may die. */
+  | { readonly at: "peer" }
   | { readonly at: "start"; readonly number: number; readonly from: string }
   | { readonly at: "end"; readonly number: number; readonly verdict: ShortVerdict };
 
@@ -17,6 +21,8 @@ export type Report =
 export interface ShortVerdict {
   readonly kind: "equal" | "refused" | "large" | "finding";
   readonly code?: string;
+  /** ONNX Runtime has the same result. */
+  readonly confirmed?: true;
   readonly what?: string;
 }
 
@@ -25,13 +31,20 @@ const sources = [...npmModels(), ...sharedSources()];
 for (let number = first; number < end; number++) {
   const given = caseOf(seed, number, sources);
   report({ at: "start", number, from: given.from });
-  const { kind, ...rest } = (await checkCase(given)) as ShortVerdict;
-  const { code, what } = rest;
-  report({
-    at: "end",
-    number,
-    verdict: { kind, ...(code && { code }), ...(what && { what }) },
-  });
+  const verdict = await checkCase(given);
+  report({ at: "end", number, verdict: await withOpinion(given, verdict) });
+}
+
+/** What ONNX Runtime says to a result on which all of ours agree. */
+async function withOpinion(given: NumberedCase, verdict: Verdict): Promise<ShortVerdict> {
+  if (verdict.kind !== "equal") return verdict;
+  if (given.isPlain !== true) return { kind: "equal" };
+  const [inputs] = given.runs(decodeModel(given.file));
+  report({ at: "peer" });
+  const opinion = await compareWithPeer(given.file, inputs!, verdict.outputs[0]!);
+  if (opinion.kind === "equal") return { kind: "equal", confirmed: true };
+  if (opinion.kind === "none") return { kind: "equal" };
+  return { kind: "finding", what: `ONNX Runtime has another result: ${opinion.what}` };
 }
 
 function report(line: Report): void {
