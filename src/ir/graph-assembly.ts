@@ -6,7 +6,7 @@ import type { DType } from "../numerics/dtype.js";
 import { dtypes } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { fail, InternalError } from "../support/diagnostic.js";
-import { type Dim, dimMax, dimProduct, type DimSymbol, dimText, NeedsBinding } from "./dim.js";
+import { type Dim, dimProduct, type DimSymbol, NeedsBinding } from "./dim.js";
 import {
   evaluateKnown,
   knownElements,

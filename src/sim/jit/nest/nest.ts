@@ -148,6 +148,10 @@ function emitWideChunks(
   const { text } = code;
   const hoisted = [...code.hoisted];
   code.text = createText(code, vectors);
+  // What does not move from chunk to chunk is the same vector for all that are handled at once.
+  for (const [input, [vector]] of hoisted) {
+    code.hoisted.set(input, new Array<Local<"v128">>(vectors).fill(vector!));
+  }
   f.block((done) => {
     f.loop((again) => {
       f.branchIf(done, f.op("i32.lt_s", f.get(count), f.i32(lanes)));
@@ -163,7 +167,7 @@ function emitWideChunks(
   code.text = text;
   // What was read inside the loop has to be read again in the other text.
   code.hoisted.clear();
-  for (const [input, vector] of hoisted) code.hoisted.set(input, [vector[0]!]);
+  for (const [input, one] of hoisted) code.hoisted.set(input, one);
 }
 
 /** The loop over chunks stands in a loop of two rounds: full chunks, then single positions. `full` says which. */

@@ -1,0 +1,202 @@
+/** What fuzzing has found, as small models: each once crashed, hung, or gave a wrong result. */
+import { describe, expect, test } from "vitest";
+import type { Tensor } from "../../src/numerics/tensor.js";
+import { decodeModel, encodeModel } from "../../src/onnx/model.js";
+import { f32, i64, modelProto, type ModelInit, node, tensor } from "../support/onnx-builder.js";
+import { Random } from "../support/random.js";
+import { checkCase } from "./check.js";
+import { tensorOf } from "./inputs.js";
+
+interface Found {
+  readonly about: string;
+  readonly model: ModelInit;
+  /** Of one run after the other. */
+  readonly runs: readonly Readonly<Record<string, Tensor>>[];
+  /** "equal", or the code of the refusal. */
+  readonly verdict: string;
+}
+
+const r = new Random(1);
+const random = (dtype: Tensor["dtype"], ...shape: readonly number[]): Tensor =>
+  tensorOf(r, dtype, shape);
+const scalar = (dtype: "f32" | "i8" | "u8", value: number): Tensor =>
+  tensor(dtype, [], { f32: Float32Array, i8: Int8Array, u8: Uint8Array }[dtype].of(value));
+
+const refused: readonly Found[] = [
+  {
+    about: "a convolution with a negative dilation",
+    model: {
+      inputs: { x: "f32[1, 1, 8, 8]", w: "f32[1, 1, 3, 3]" },
+      nodes: [node("Conv", ["x", "w"], ["y"], { dilations: [2, -3] })],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 1, 1, 8, 8), w: random("f32", 1, 1, 3, 3) }],
+    verdict: "L0108",
+  },
+  {
+    about: "a convolution of a scalar",
+    model: {
+      inputs: { x: "f32[]", w: "f32[3, 4, 3, 3]" },
+      nodes: [node("ConvTranspose", ["x", "w"], ["y"])],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32"), w: random("f32", 3, 4, 3, 3) }],
+    verdict: "L0201",
+  },
+  {
+    about: "a negative number of repeats",
+    model: {
+      inputs: { x: "f32[1, 2]", n: "i64[2]" },
+      nodes: [node("Tile", ["x", "n"], ["y"])],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 1, 2), n: i64([2], [3, -1]) }],
+    verdict: "L0201",
+  },
+  {
+    about: "a tensor that no memory holds, from a shape that is known when it runs",
+    model: {
+      inputs: { n: "i64[2]" },
+      nodes: [node("ConstantOfShape", ["n"], ["y"])],
+      outputs: { y: "f32" },
+    },
+    runs: [{ n: i64([2], [2 ** 31, 2 ** 31]) }],
+    verdict: "L0201",
+  },
+  {
+    about: "an output that the operator does not have, on the host",
+    model: {
+      inputs: { x: "f32[2]" },
+      nodes: [node("SequenceConstruct", ["x"], ["y", "z"])],
+      outputs: { y: "seq(f32)" },
+    },
+    runs: [{ x: random("f32", 2) }],
+    verdict: "L0105",
+  },
+  {
+    about: "parts of no elements",
+    model: {
+      inputs: { x: "f32[4]", n: "i64[]" },
+      nodes: [node("SplitToSequence", ["x", "n"], ["y"])],
+      outputs: { y: "seq(f32)" },
+    },
+    runs: [{ x: random("f32", 4), n: i64([], [0]) }],
+    verdict: "L0201",
+  },
+  {
+    about: "normalization of integers",
+    model: {
+      inputs: { x: "i32[1, 2, 3]", s: "f32[2]" },
+      nodes: [node("InstanceNormalization", ["x", "s", "s"], ["y"])],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("i32", 1, 2, 3), s: random("f32", 2) }],
+    verdict: "L0202",
+  },
+  {
+    about: "an index into an axis without elements",
+    model: {
+      inputs: { x: "u8[3, 0]", i: "i64[3, 2]", u: "u8[3, 2]" },
+      nodes: [node("ScatterElements", ["x", "i", "u"], ["y"], { axis: -1 })],
+      outputs: { y: "u8" },
+    },
+    runs: [{ x: random("u8", 3, 0), i: random("i64", 3, 2), u: random("u8", 3, 2) }],
+    verdict: "L0201",
+  },
+  {
+    about: "a product of integers times a fraction",
+    model: {
+      inputs: { a: "i32[2, 3]", b: "i32[3, 4]" },
+      nodes: [node("Gemm", ["a", "b"], ["y"], { alpha: { float: 0.5 } })],
+      outputs: { y: "i32" },
+    },
+    runs: [{ a: random("i32", 2, 3), b: random("i32", 3, 4) }],
+    verdict: "L0108",
+  },
+];
+
+const equal: readonly Found[] = [
+  {
+    about: "a recurrent layer without steps",
+    model: {
+      inputs: { x: "f32[0, 2, 3]", w: "f32[1, 12, 3]", r: "f32[1, 12, 4]" },
+      nodes: [node("GRU", ["x", "w", "r"], ["y", "last"])],
+      outputs: { y: "f32", last: "f32" },
+    },
+    runs: [{ x: random("f32", 0, 2, 3), w: random("f32", 1, 12, 3), r: random("f32", 1, 12, 4) }],
+    verdict: "equal",
+  },
+  {
+    about: "a type that the model declares wrongly of what the host computes",
+    model: {
+      inputs: { x: "f32[2, 3]" },
+      nodes: [
+        node("SequenceConstruct", ["x", "x"], ["s"]),
+        node("ConcatFromSequence", ["s"], ["y"], { axis: 1 }),
+      ],
+      outputs: { y: "u16[3]" },
+    },
+    runs: [{ x: random("f32", 2, 3) }],
+    verdict: "equal",
+  },
+  {
+    about: "open dims whose largest values multiply to more than a number can count",
+    model: {
+      inputs: { x: "f32[a, b, c, d, e]" },
+      nodes: [node("AveragePool", ["x"], ["y"], { kernel_shape: [3, 3, 3] })],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 1, 2, 4, 4, 4) }, { x: random("f32", 2, 1, 5, 5, 5) }],
+    verdict: "equal",
+  },
+  {
+    about: "vectors several at once beside a scalar that none of them moves",
+    model: {
+      inputs: { x: "i8[2, 4, 8, 3]", w: "u8[4, 4, 3, 3]", zx: "i8[]", zw: "u8[]", zy: "i8[]" },
+      initializers: { s: scalar("f32", 0.3) },
+      nodes: [
+        node("QLinearConv", ["x", "s", "zx", "w", "s", "zw", "s", "zy"], ["y"], {
+          pads: [1, 1, 1, 1],
+        }),
+      ],
+      outputs: { y: "i8" },
+    },
+    runs: [
+      {
+        x: random("i8", 2, 4, 8, 3),
+        w: random("u8", 4, 4, 3, 3),
+        zx: scalar("i8", 13),
+        zw: scalar("u8", 230),
+        zy: scalar("i8", -39),
+      },
+    ],
+    verdict: "equal",
+  },
+];
+
+describe.each([
+  ["refused", refused],
+  ["equal", equal],
+] as const)("%s", (_, cases) => {
+  test.each(cases.map((found) => [found.about, found] as const))("%s", async (_about, found) => {
+    const file = encodeModel(modelProto(found.model));
+    const runs = found.runs.map((run) => new Map(Object.entries(run)));
+    const verdict = await checkCase({ file, runs: () => runs });
+    expect(verdict).toMatchObject(
+      found.verdict === "equal" ? { kind: "equal" } : { kind: "refused", code: found.verdict },
+    );
+  });
+});
+
+test("two outputs of one name are refused", async () => {
+  const proto = modelProto({
+    inputs: { x: "f32[2]" },
+    nodes: [node("Relu", ["x"], ["y"])],
+    outputs: { y: "f32[2]" },
+  });
+  const output = [...proto.graph!.output!, ...proto.graph!.output!];
+  const file = encodeModel({ ...proto, graph: { ...proto.graph!, output } });
+  expect(decodeModel(file).graph.output).toHaveLength(2);
+  const runs = () => [new Map([["x", f32([2], [1, 2])]])];
+  expect(await checkCase({ file, runs })).toMatchObject({ kind: "refused", code: "L0105" });
+});
