@@ -28,7 +28,10 @@ import { checkPasses, type GraphAfter, graphValues, outputsOf } from "./bisect-p
 type Values = ReadonlyMap<string, HostValue>;
 
 export interface BisectOptions
-  extends Pick<CompileOptions, "machine" | "machineHash" | "precision" | "edit" | "chooser">,
+  extends Pick<
+      CompileOptions,
+      "machine" | "machineHash" | "precision" | "edit" | "chooser" | "fuse"
+    >,
     Pick<ImportOptions, "file" | "externalData"> {
   readonly model: Model;
   readonly inputs: Values;
@@ -56,10 +59,7 @@ export async function bisect(options: BisectOptions): Promise<Bisection> {
   const checks: readonly (readonly [readonly Level[], () => MaybeFinding])[] = [
     [["operator"], () => checkOperators({ ...options, importOptions: importOptions(options) })],
     [["pass"], () => checkPasses(graphs, options.inputs)],
-    [
-      ["kernel", "program", "engine"],
-      () => checkAllLaunches(options, stages, graphValues(last, options.inputs)),
-    ],
+    [["kernel", "program", "engine"], () => checkAllLaunches(options, stages)],
     [["schedule"], () => checkSchedule(options, executable, last)],
   ];
   for (const [levels, check] of checks) {
@@ -93,7 +93,7 @@ interface Stages {
 }
 
 function compileInStages(options: BisectOptions): Stages {
-  const { model, machine, machineHash, precision, edit, chooser } = options;
+  const { model, machine, machineHash, precision, edit, chooser, fuse } = options;
   const { result } = importThen(model, importOptions(options), (graph) => {
     const stages: Stage[] = [];
     const executable = compileGraph(graph, {
@@ -103,6 +103,7 @@ function compileInStages(options: BisectOptions): Stages {
       observe: (stage) => stages.push(stage),
       ...(edit === undefined ? {} : { edit }),
       ...(chooser === undefined ? {} : { chooser }),
+      ...(fuse === undefined ? {} : { fuse }),
     });
     return { stages, executable };
   });
@@ -118,14 +119,28 @@ function compileInStages(options: BisectOptions): Stages {
   return { graphs, tiled: tiled.at(-1)!, executable: result.executable };
 }
 
-function checkAllLaunches(
-  { engine }: BisectOptions,
-  { executable, tiled }: Stages,
-  truth: ReadonlyMap<Value, HostValue>,
-): Finding | undefined {
+function checkAllLaunches(options: BisectOptions, stages: Stages): Finding | undefined {
+  const { executable, tiled, graphs } = stages;
+  const truth = graphValues(graphs.at(-1)!, options.inputs);
   const bindings = bindingsOf(truth);
   const images = createImages(executable, tiled, truth, bindings);
-  return checkLaunches({ executable, tiled, images, bindings, engine });
+  const finding = checkLaunches({ executable, tiled, images, bindings, engine: options.engine });
+  const isFused = finding?.level === "kernel" && finding.nodes.length > 1;
+  return isFused && options.fuse !== false ? withoutFusion(finding, options) : finding;
+}
+
+/** Of the nodes that were fused to a wrong kernel, the one whose kernel is wrong by itself. */
+function withoutFusion(fused: Finding, options: BisectOptions): Finding {
+  const apart = { ...options, fuse: false };
+  const alone = checkAllLaunches(apart, compileInStages(apart));
+  const [node] = alone?.level === "kernel" ? alone.nodes : [];
+  if (node === undefined) {
+    const note = "only the fused kernel is wrong: those of its nodes by themselves are right";
+    return { ...fused, notes: [...fused.notes, note] };
+  }
+  const nodes = [node, ...fused.nodes.filter((other) => other.node !== node.node)];
+  const note = `without fusion the kernel of ${node.operator} "${node.node}" is wrong too`;
+  return { ...fused, nodes, notes: [...fused.notes, note] };
 }
 
 /** Of all symbols, also of those that the results of host nodes determine. */

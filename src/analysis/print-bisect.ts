@@ -4,7 +4,7 @@ import type { Difference, Finding, Level } from "./bisect-finding.js";
 
 const meaning: { readonly [L in Level]: string } = {
   operator: "the operators' records against the expected outputs",
-  pass: "the graph after every pass, in bits",
+  pass: "the graph after every pass, in bits where it does not round",
   kernel: "every kernel by itself against its graph, in bits",
   program: "every program against its kernel, in bits",
   engine: "the engine on every program, in bits",

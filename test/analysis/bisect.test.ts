@@ -171,12 +171,44 @@ describe("a kernel", () => {
     const { finding, checked } = await run({ edit });
     expect(checked).toEqual(["operator", "pass", "kernel"]);
     expect(finding).toMatchObject({ level: "kernel", pass: "tile", kernel: "matmul" });
-    expect(finding!.nodes.map(({ node: n }) => n)).toContain("second");
+    expect(finding!.nodes[0]).toEqual({ node: "second", operator: "MatMul" });
+    expect(finding!.notes).toEqual([]);
     expect(finding!.instruction!.text).toMatch(/^st\.0 /);
     expect(finding!.excerpt.some((line) => line.startsWith("> "))).toBe(true);
     expect(printBisection({ checked, finding: finding! })).toMatch(
       /WRONG +kernel[\s\S]*the kernel matmul that tile wrote, instruction \d+\nONNX node: MatMul/,
     );
+  });
+});
+
+describe("a fused kernel", () => {
+  /** Of the nodes of a stage's launches, by name. */
+  const spoiling = (isWrong: (nodes: ReadonlySet<string>) => boolean) =>
+    editing({
+      tile: (stage: Extract<Stage, { kind: "tiled" }>) => {
+        const steps = stage.tiled.steps.map((step) => {
+          if (step.kind !== "launch" || !isWrong(new Set(step.origins.map((o) => o.node))))
+            return step;
+          return {
+            ...step,
+            written: { ...step.written, kernel: wrongKernel(step.written.kernel) },
+          };
+        });
+        return { ...stage, tiled: { ...stage.tiled, steps } };
+      },
+    });
+
+  test("is narrowed to the node that is wrong without fusion too", async () => {
+    const { finding } = await run({ edit: spoiling((nodes) => nodes.has("first")) });
+    expect(finding!.nodes.map(({ node: n }) => n)).toEqual(["first", "activation"]);
+    expect(finding!.notes.at(-1)).toBe('without fusion the kernel of MatMul "first" is wrong too');
+  });
+
+  test("may be wrong only because it is fused", async () => {
+    const both = (nodes: ReadonlySet<string>) => nodes.has("first") && nodes.has("activation");
+    const { finding } = await run({ edit: spoiling(both) });
+    expect(finding).toMatchObject({ level: "kernel", kernel: "relu_matmul" });
+    expect(finding!.notes.join()).toMatch("only the fused kernel is wrong");
   });
 });
 
