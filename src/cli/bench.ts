@@ -12,6 +12,8 @@ import {
   dimOption,
   engineNamed,
   engineOption,
+  hostNamed,
+  hostRuntimeOption,
   machineOption,
   precisionOption,
   threadsOption,
@@ -33,6 +35,7 @@ export function benchCommand() {
     )
     .option("-n, --runs <count>", "runs, of which the fastest counts", "10")
     .addOption(engineOption)
+    .addOption(hostRuntimeOption)
     .addOption(threadsOption)
     .action(async (path, options) => {
       const runs = Number(options.runs);
@@ -47,6 +50,7 @@ export function benchCommand() {
         precision: options.precision,
         dims: options.dim,
         device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
+        host: hostNamed(options.hostRuntime),
         file: path,
         externalData: file.externalData,
       });

@@ -4,6 +4,12 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import type { DimRange } from "../compiler/1-import/symbols.js";
 import type { Precision } from "../compiler/pipeline.js";
 import { threadsMax } from "../runtime/session.js";
+import {
+  type HostRuntimeChoice,
+  hostRuntimeChoices,
+  type HostRuntimeSetting,
+} from "../runtime/host-runtime.js";
+import { onnxRuntimeHost } from "../runtime/node/onnxruntime-host.js";
 import { sharedJit } from "../runtime/node/services.js";
 import type { Engine } from "../sim/engine.js";
 import { createReferenceEngine } from "../sim/reference/reference.js";
@@ -35,6 +41,14 @@ export const precisionOption = new Option(
 export const engineOption = new Option("--engine <name>", "simulator: fast, or slow and plain")
   .choices(["jit", "reference"] as const)
   .default("jit" as const);
+
+export const hostRuntimeOption = new Option(
+  "--host-runtime <name>",
+  "who runs what the accelerator cannot: ONNX Runtime where it is installed and the part large (auto), " +
+    "wherever it takes the part, or nobody but lightloom itself",
+)
+  .choices(hostRuntimeChoices)
+  .default("auto" as const);
 
 export const threadsOption = new Option(
   "-t, --threads <count>",
@@ -101,6 +115,11 @@ function readJson(path: string): unknown {
     const code = error instanceof SyntaxError ? "L0702" : "L0101";
     return fail(code, (error as Error).message, { place: { file: path } });
   }
+}
+
+/** For a runner's `host`. */
+export function hostNamed(choice: HostRuntimeChoice): HostRuntimeSetting {
+  return { choice, load: onnxRuntimeHost };
 }
 
 export function engineNamed(name: "jit" | "reference", threads = 1): Engine {

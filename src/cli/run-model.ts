@@ -5,12 +5,14 @@ import type { ExternalData } from "../onnx/external.js";
 import type { Model } from "../onnx/model.js";
 import type { HostValue } from "../ops/record.js";
 import { createSimulatedDevice } from "../runtime/device.js";
+import type { RegionRun } from "../runtime/host-region.js";
+import type { HostRuntimeChoice } from "../runtime/host-runtime.js";
 import { judgeOutputs, modelRule } from "../runtime/judge.js";
 import { bindingsFor, createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
 import { createDiskStore, defaultCacheFolder } from "../runtime/node/disk-store.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import type { ProgramStore } from "../runtime/program-store.js";
-import { deviceNamed, engineNamed } from "./options.js";
+import { deviceNamed, engineNamed, hostNamed } from "./options.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
 import { reportOf } from "../analysis/report.js";
 import { kernelShares, printTiming } from "./show-timing.js";
@@ -32,6 +34,7 @@ export interface RunSettings {
   readonly precision: Precision;
   readonly engine: "jit" | "reference";
   readonly threads: number;
+  readonly hostRuntime: HostRuntimeChoice;
   readonly compare: boolean;
   readonly cache: boolean;
   readonly json: boolean;
@@ -46,6 +49,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
     precision: settings.precision,
     dims: model.dims,
     device: createSimulatedDevice(engineNamed(settings.engine, settings.threads)),
+    host: hostNamed(settings.hostRuntime),
     file: model.path,
     externalData: model.externalData,
     ...(settings.cache ? { store: keptPrograms(model.bytes) } : {}),
@@ -56,7 +60,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   let outcome: RunOutcome | undefined;
   const runMs = await timed(async () => (outcome = await runner.run(model.inputs)));
   progress.clear();
-  const { outputs, ranOn, reason } = outcome!;
+  const { outputs, ranOn, hostRegions, reason } = outcome!;
   const summaries = [...outputs].map(([name, value]) => summarizeOutput(name, value));
   const comparison = settings.compare ? await compare(model, outputs) : undefined;
   const text = model.explain?.(outputs);
@@ -67,6 +71,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
     printJson({
       machine: machine.name,
       ranOn,
+      hostRegions,
       reason,
       text,
       compileMs,
@@ -86,6 +91,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   printTiming(report);
   if (comparison !== undefined) print(comparison.text);
   if (reason !== undefined) note(reason);
+  for (const region of hostRegions) print(regionText(region));
   const how = runner.stats.storeHits > 0 ? "loaded from the cache" : "compiled";
   print(
     `ran on ${where(ranOn)} of ${machine.name}; ${how} in ${ms(compileMs)}, simulated in ${ms(runMs)}`,
@@ -104,6 +110,12 @@ async function timed(run: () => unknown): Promise<number> {
 
 function ms(value: number): string {
   return `${numberText(Math.round(value))} ms`;
+}
+
+function regionText({ origins, by, why }: RegionRun): string {
+  const nodes = origins.length === 1 ? `"${origins[0]!.node}"` : `${origins.length} nodes`;
+  const who = by === "reference" ? "lightloom itself" : by;
+  return `on the host: ${nodes}, by ${who}${why === undefined ? "" : ` (${why})`}`;
 }
 
 function where(ranOn: RunOutcome["ranOn"]): string {

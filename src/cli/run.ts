@@ -6,6 +6,7 @@ import {
   command,
   dimOption,
   engineOption,
+  hostRuntimeOption,
   machineOption,
   precisionOption,
   threadsOption,
@@ -26,6 +27,7 @@ export function runCommand() {
       new Map<string, string>(),
     )
     .addOption(engineOption)
+    .addOption(hostRuntimeOption)
     .addOption(threadsOption)
     .option("--no-cache", "compile even if the program has been kept from an earlier run")
     .option("--compare", "compare with ONNX Runtime on the CPU")

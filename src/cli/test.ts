@@ -11,6 +11,8 @@ import {
   deviceNamed,
   engineNamed,
   engineOption,
+  hostNamed,
+  hostRuntimeOption,
   machineOption,
   precisionOption,
   threadsOption,
@@ -24,6 +26,7 @@ export function testCommand() {
     .addOption(machineOption)
     .addOption(precisionOption)
     .addOption(engineOption)
+    .addOption(hostRuntimeOption)
     .addOption(threadsOption)
     .addOption(
       new Option(
@@ -38,6 +41,7 @@ export function testCommand() {
         machine: deviceNamed(options.machine),
         precision: options.precision,
         device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
+        host: hostNamed(options.hostRuntime),
       };
       const progress = createProgress();
       const records: TestRecord[] = [];

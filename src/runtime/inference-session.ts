@@ -28,7 +28,12 @@ export const InferenceSession = {
     const { cacheDir } = options;
     const store = cacheDir === false ? undefined : services.store(bytes, cacheDir);
     return createSession(
-      { ...rest, jit: services.jit(threadsOf(options)), ...(store === undefined ? {} : { store }) },
+      {
+        ...rest,
+        jit: services.jit(threadsOf(options)),
+        hostRuntime: services.hostRuntime,
+        ...(store === undefined ? {} : { store }),
+      },
       options,
     );
   },

@@ -25,6 +25,8 @@ import {
   noteValues,
   type SeenValues,
 } from "./dims-policy.js";
+import type { RegionRun } from "./host-region.js";
+import type { HostRuntimeSetting } from "./host-runtime.js";
 import { inputPorts, type ModelPort } from "./model-ports.js";
 import type { ProgramStore } from "./program-store.js";
 import { TooLargeForDevice } from "./transfer.js";
@@ -41,6 +43,8 @@ export interface RunnerOptions {
   /** For diagnostics. */
   readonly file?: string;
   readonly externalData?: ExternalData;
+  /** Who runs host regions; by default the operators' references. */
+  readonly host?: HostRuntimeSetting;
   /** Where executables are kept between sessions. */
   readonly store?: ProgramStore;
 }
@@ -52,7 +56,7 @@ export interface ModelRunner {
   run(inputs: ReadonlyMap<string, HostValue>): Promise<RunOutcome>;
   /** Compiles for these inputs, or finds what has been compiled for them. */
   prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable;
-  /** Gives the executables and their device memory back when the runs have ended. */
+  /** Gives the executables, their memory and the sessions of their host regions back when the runs have ended. */
   release(): Promise<void>;
 }
 
@@ -60,6 +64,8 @@ export interface RunOutcome {
   readonly outputs: ReadonlyMap<string, HostValue>;
   readonly executable: Executable;
   readonly ranOn: RanOn;
+  /** Who ran its host regions, and why. */
+  readonly hostRegions: readonly RegionRun[];
   /** Why the whole model ran on the host although it was compiled for the device. */
   readonly reason?: string;
 }
@@ -134,13 +140,14 @@ class Runner implements ModelRunner {
     const { executable } = loaded;
     this.#runs++;
     try {
-      return { outputs: await loaded.run(inputs), executable, ranOn: ranOn(executable) };
+      const outputs = await loaded.run(inputs);
+      return { outputs, executable, ranOn: ranOn(executable), hostRegions: loaded.hostRegions() };
     } catch (error) {
       if (!(error instanceof TooLargeForDevice)) throw error;
       const reason = error.diagnostics[0]!.message;
       this.#hostRuns.set(reason, (this.#hostRuns.get(reason) ?? 0) + 1);
       const outputs = evaluateModel(this.#options.model, inputs, this.#importOptions());
-      return { outputs, executable, ranOn: "host", reason };
+      return { outputs, executable, ranOn: "host", hostRegions: [], reason };
     }
   }
 
@@ -182,12 +189,12 @@ class Runner implements ModelRunner {
     readonly loaded: LoadedExecutable;
     readonly dims: DimSettings;
   } {
-    const { dims: set, device } = this.#options;
+    const { dims: set, device, host } = this.#options;
     const candidates = dimCandidates(this.#seen, set, this.#learnt);
     for (const [i, dims] of candidates.entries()) {
       try {
         const executable = this.#executable(inputs, dims);
-        return { loaded: loadExecutable(executable, device), dims };
+        return { loaded: loadExecutable(executable, device, host), dims };
       } catch (error) {
         if (i === candidates.length - 1 || !isTooWide(error)) throw error;
       }

@@ -4,6 +4,7 @@ import { decodeModel, type Model } from "../onnx/model.js";
 import type { Engine } from "../sim/engine.js";
 import { createJitEngine } from "../sim/jit/jit.js";
 import { fail } from "../support/diagnostic.js";
+import type { HostRuntime } from "./host-runtime.js";
 import type { ProgramStore } from "./program-store.js";
 
 export interface RuntimeServices {
@@ -11,6 +12,8 @@ export interface RuntimeServices {
   readModel(path: string): Promise<ReadModel>;
   /** The fast engine, one for all sessions of so many threads. Where there are no threads, it runs on one. */
   jit(threads: number): Engine;
+  /** Another runtime for what the accelerator cannot; undefined where there is none. */
+  hostRuntime(): Promise<HostRuntime | undefined>;
   /** Where programs of the model are kept; undefined: nowhere. */
   store(modelBytes: Uint8Array, folder: string | undefined): ProgramStore | undefined;
 }
@@ -36,6 +39,7 @@ export const webServices: RuntimeServices = {
     return { bytes, model: decodeModel(bytes, { file: path }) };
   },
   jit: () => (engine ??= createJitEngine()),
+  hostRuntime: () => Promise.resolve(undefined),
   store: () => undefined,
 };
 

@@ -16,6 +16,7 @@ import { validateMachine } from "../target/validate.js";
 import type { DimSettings } from "./check-inputs.js";
 import { unknownNames } from "./check-inputs.js";
 import { createSimulatedDevice } from "./device.js";
+import type { HostRuntime, HostRuntimeChoice } from "./host-runtime.js";
 import {
   createModelRunner,
   failReleased,
@@ -39,6 +40,11 @@ export interface SessionOptions {
   readonly dims?: Readonly<Record<string, number | DimRange>>;
   /** ONNX Runtime's name for numbers in `dims`. */
   readonly freeDimensionOverrides?: Readonly<Record<string, number>>;
+  /**
+   * Who runs what the accelerator cannot: `auto` (default) ONNX Runtime where it is installed and the region large,
+   * `onnxruntime` wherever it takes the region, `reference` the operators' own evaluation alone.
+   */
+  readonly hostRuntime?: HostRuntimeChoice;
   /** jit (default) or the slow reference; both give the same bits. */
   readonly engine?: "jit" | "reference";
   /** Node only: threads that the JIT simulator may use; the bits are the same for any number. Default: 1. Throws L0608. */
@@ -60,6 +66,8 @@ export interface SessionSource {
   readonly store?: ProgramStore;
   /** The JIT of the host for the session's number of threads, shared by its sessions. */
   readonly jit: Engine;
+  /** Of the place where this runs; undefined where there is none. */
+  readonly hostRuntime: () => Promise<HostRuntime | undefined>;
 }
 
 /** More than the members of any machine is of no use. */
@@ -99,6 +107,7 @@ export function createSession(source: SessionSource, options: SessionOptions): I
     precision: options.precision ?? "fp32",
     dims: dimSettings(options),
     device: createSimulatedDevice(engine),
+    host: { choice: options.hostRuntime ?? "auto", load: source.hostRuntime },
     ...(file === undefined ? {} : { file }),
     ...(externalData === undefined ? {} : { externalData }),
     ...(store === undefined ? {} : { store }),

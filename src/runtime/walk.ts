@@ -24,10 +24,11 @@ import type { DType } from "../numerics/dtype.js";
 import { byteLength } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { isTensor } from "../ops/context.js";
-import { evaluateHostGraph } from "../ops/evaluate-node.js";
 import type { HostValue } from "../ops/record.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { Device, DeviceRegion, LoadedProgram } from "./device.js";
+import { createHostRegion, type HostRegion, type RegionRun } from "./host-region.js";
+import { type HostRuntimeSetting, referenceOnly } from "./host-runtime.js";
 import { bindingOffsets, requireSafeSchedule } from "./launch-safety.js";
 import { createResidentState, type ResidentState } from "./resident.js";
 import { takesValues } from "./value-policy.js";
@@ -37,13 +38,23 @@ export interface LoadedExecutable {
   readonly executable: Executable;
   /** Runs share the executable's memory: one begins when those before it have ended. */
   run(inputs: ReadonlyMap<string, HostValue>): Promise<HostValues>;
-  /** Gives the device memory back when the runs have ended. What they left on the device can still be read. */
+  /** Who ran the host regions that have run, and why. */
+  hostRegions(): readonly RegionRun[];
+  /**
+   * Gives the device memory and the sessions of host regions back when the runs have ended. What they left on the
+   * device can still be read.
+   */
   release(): Promise<void>;
 }
 
 type HostValues = ReadonlyMap<string, HostValue>;
 
-export function loadExecutable(executable: Executable, device: Device): LoadedExecutable {
+/** `host`: who runs host regions; by default the operators' references. */
+export function loadExecutable(
+  executable: Executable,
+  device: Device,
+  host: HostRuntimeSetting = referenceOnly,
+): LoadedExecutable {
   const region = device.allocate(executable.memoryBytes);
   for (const buffer of executable.buffers) {
     if (buffer.constantOffset === undefined) continue;
@@ -53,14 +64,22 @@ export function loadExecutable(executable: Executable, device: Device): LoadedEx
   }
   const programs = executable.programs.map((program) => region.load(program));
   requireSafeSchedule(executable);
-  const loaded: Loaded = { executable, region, programs, states: statesOf(executable) };
+  const states = statesOf(executable);
+  const regions = new Map<HostStep, HostRegion>();
+  const loaded: Loaded = { executable, region, programs, states, host, regions };
   let last: Promise<unknown> = Promise.resolve();
   const run = (inputs: HostValues): Promise<HostValues> => {
     const result = last.then(() => runOnce(loaded, inputs));
     last = result.catch(() => {});
     return result;
   };
-  return { executable, run, release: () => last.then(region.release) };
+  const release = async (): Promise<void> => {
+    await last;
+    for (const used of regions.values()) await used.release();
+    region.release();
+  };
+  const hostRegions = () => [...regions.values()].flatMap(({ ran }) => ran ?? []);
+  return { executable, run, hostRegions, release };
 }
 
 /** One state per buffer that is an input's and an output's. */
@@ -77,6 +96,9 @@ interface Loaded {
   readonly region: DeviceRegion;
   readonly programs: readonly LoadedProgram[];
   readonly states: ReadonlyMap<number, ResidentState>;
+  readonly host: HostRuntimeSetting;
+  /** Those that have run. */
+  readonly regions: Map<HostStep, HostRegion>;
 }
 
 interface Run extends Loaded {
@@ -223,18 +245,28 @@ function walkDevice(run: Run, step: LaunchStep | CopyStep): void {
   }
 }
 
-async function walkHost(run: Run, { graph, ...step }: HostStep): Promise<void> {
+async function walkHost(run: Run, step: HostStep): Promise<void> {
+  const { graph } = step;
   const dtypes = new Map(graph.inputs.map(({ name, dtype }) => [name, dtype]));
   const inputs = new Map(
     step.inputs.map(({ name, slot }) => {
       return [name, conformed(run.slots.get(slot)!, dtypes.get(name)!, name)];
     }),
   );
-  const isKnown = graph.nodes.length === 0;
-  const outputs = isKnown
-    ? graph.outputs.map(({ value }) => knownValue(run, value))
-    : evaluateHostGraph(graph, inputs, run.bindings);
+  const outputs =
+    graph.nodes.length === 0
+      ? graph.outputs.map(({ value }) => knownValue(run, value))
+      : await regionOf(run, step).run(inputs, run.bindings);
   step.outputs.forEach(({ slot }, i) => run.slots.set(slot, outputs[i]!));
+}
+
+function regionOf({ regions, host }: Run, step: HostStep): HostRegion {
+  let region = regions.get(step);
+  if (region === undefined) {
+    region = createHostRegion(step, host);
+    regions.set(step, region);
+  }
+  return region;
 }
 
 /** A constant, or a vector of dims under this run's bindings. */

@@ -82,7 +82,7 @@ export function hostNodeFromModel(model: Model): OnnxNode {
   };
 }
 
-function templatesOf(node: OnnxNode): readonly SubgraphTemplate[] {
+export function templatesOf(node: OnnxNode): readonly SubgraphTemplate[] {
   return [...node.attributes.values()].flatMap((a) => (a.kind === "graph" ? [a.value] : []));
 }
 
@@ -90,7 +90,7 @@ function capturesOf(template: SubgraphTemplate): readonly string[] {
   return template.captures;
 }
 
-function nodeToProto(node: OnnxNode): Init<NodeProto> {
+export function nodeToProto(node: OnnxNode): Init<NodeProto> {
   return {
     name: node.name,
     opType: node.operator,

@@ -27,7 +27,7 @@ export async function runOnnxRuntime(
   inputs: ReadonlyMap<string, HostValue>,
   { runs, threads }: OrtOptions,
 ): Promise<OrtRun | undefined> {
-  const ort = await load();
+  const ort = await loadOnnxRuntime();
   if (ort === undefined) return undefined;
   const options = { intraOpNumThreads: threads, logSeverityLevel: 3 } as const;
   const session = await (typeof file === "string"
@@ -59,7 +59,8 @@ export async function runOnnxRuntime(
   return { outputs, milliseconds: best };
 }
 
-async function load(): Promise<typeof import("onnxruntime-common") | undefined> {
+/** Undefined if the package is not installed, or does not load on this system. */
+export async function loadOnnxRuntime(): Promise<typeof import("onnxruntime-common") | undefined> {
   try {
     // Not a literal, so that type checking and packing do without it.
     const name = "onnxruntime-node";

@@ -10,6 +10,8 @@ import { DiagnosticError } from "../../support/diagnostic.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import type { Device } from "../device.js";
 import type { FileSource } from "../files.js";
+import type { RegionRun } from "../host-region.js";
+import { type HostRuntimeSetting, referenceOnly } from "../host-runtime.js";
 import { differsInDrawnValues, judgeOutputs, type JudgeRule } from "../judge.js";
 import { createModelRunner, type ModelRunner, type RanOn } from "../model-runner.js";
 import {
@@ -32,12 +34,16 @@ export interface TestRecord {
   readonly reason?: string;
   /** Why parts of it ran on the host, each reason once. */
   readonly hostReasons?: readonly string[];
+  /** Who ran those parts. */
+  readonly hostRegions?: readonly RegionRun[];
 }
 
 export interface TestSetup {
   readonly machine: DeviceMachine;
   readonly precision: Precision;
   readonly device: Device;
+  /** Who runs host regions; by default the operators' references. */
+  readonly host?: HostRuntimeSetting;
 }
 
 export interface CaseSetup extends TestSetup {
@@ -60,9 +66,9 @@ export async function runCase(
   let prepared: Prepared | undefined;
   const prepare = () => {
     const model = readTestModel(source, test);
-    const { machine, precision, device } = setup;
+    const { machine, precision, device, host = referenceOnly } = setup;
     const externalData = externalDataOf(source, test.modelPath);
-    const options = { model, machine, precision, device, externalData, dims: new Map() };
+    const options = { model, machine, precision, device, host, externalData, dims: new Map() };
     return { model, runner: createModelRunner(options) };
   };
   const records: TestRecord[] = [];
@@ -95,6 +101,7 @@ async function runSet(
     ranOn: result.ranOn,
     worstRelativeError,
     ...(hostReasons.length > 0 && { hostReasons }),
+    ...(result.hostRegions.length > 0 && { hostRegions: result.hostRegions }),
   };
   if (difference === undefined) {
     return { verdict: "pass", ...ran, ...(result.reason && { reason: result.reason }) };

@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import type { Engine } from "../../sim/engine.js";
 import { createJitEngine } from "../../sim/jit/jit.js";
 import type { RuntimeServices } from "../services.js";
+import { onnxRuntimeHost } from "./onnxruntime-host.js";
 import { createDiskStore, defaultCacheFolder } from "./disk-store.js";
 import { loadModelFile } from "./model-file.js";
 import { createWorkerPool } from "./worker-pool.js";
@@ -12,6 +13,7 @@ const engines = new Map<number, Engine>();
 export const nodeServices: RuntimeServices = {
   readModel: (path) => Promise.resolve(loadModelFile(path)),
   jit: sharedJit,
+  hostRuntime: onnxRuntimeHost,
   store: (modelBytes, folder = defaultCacheFolder()) => createDiskStore({ folder, modelBytes }),
 };
 
