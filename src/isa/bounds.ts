@@ -96,7 +96,9 @@ function lengthOf(head: LoopHead, range: (form: Form) => Interval): Interval {
 }
 
 interface LoopFacts {
-  readonly id: number;
+  /** The loop's variables in a form. */
+  readonly index: string;
+  readonly extent: string;
   readonly step: number;
   readonly start: Form;
   readonly startRange: Interval;
@@ -124,7 +126,8 @@ function factsOf(head: LoopHead, solver: Solver): LoopFacts {
     high: greatest(start, solver),
   };
   return {
-    id: head.id,
+    index: `i${head.id}`,
+    extent: `e${head.id}`,
     step: head.step,
     start,
     startRange,
@@ -147,9 +150,10 @@ function backwards(axis: WalkAxis): WalkAxis {
 
 /** The greatest value of a form: variables of the innermost loop first, which depend on those of outer ones. */
 function greatest(form: Form, solver: Solver): number {
+  if (form.terms.size === 0) return form.constant;
   for (let depth = solver.facts.length - 1; depth >= 0; depth--) {
-    const { id } = solver.facts[depth]!;
-    if (!form.terms.has(`i${id}`) && !form.terms.has(`e${id}`)) continue;
+    const { index, extent } = solver.facts[depth]!;
+    if (!form.terms.has(index) && !form.terms.has(extent)) continue;
     const bounds = withoutLoop(form, solver.facts[depth]!);
     if (bounds.length === 1) return greatest(bounds[0]!, solver);
     const key = `${depth}:${form.constant}${[...form.terms].sort().join(" ")}`;
@@ -170,12 +174,11 @@ function greatest(form: Form, solver: Solver): number {
 
 /** Forms without the variables of a loop, none of which is ever less than the given form. */
 function withoutLoop(form: Form, loop: LoopFacts): Form[] {
-  const { id } = loop;
-  const a = form.terms.get(`i${id}`) ?? 0;
-  const b = form.terms.get(`e${id}`) ?? 0;
+  const a = form.terms.get(loop.index) ?? 0;
+  const b = form.terms.get(loop.extent) ?? 0;
   const terms = new Map(form.terms);
-  terms.delete(`i${id}`);
-  terms.delete(`e${id}`);
+  terms.delete(loop.index);
+  terms.delete(loop.extent);
   const rest: Form = { constant: form.constant, terms };
   const exact = tripBound(a, b, loop);
   // Without expressions to bound it by, nothing is tighter.
