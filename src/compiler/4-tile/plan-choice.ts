@@ -24,21 +24,22 @@ export type PlanChooser = <P>(
   least: number,
 ) => P | undefined;
 
-/** Plans that are written out and compared, of those that fit. */
-const plansCompared = 5;
+/** Candidates in a row that are no cheaper than one before them: the less likely ones after them are not tried. */
+const patience = 2;
 /** So close to the least that no comparing is worth its time. */
 const closeTo = 1.02;
 
-/** The cheapest of the first candidates that fit; among equals the first. */
+/** The cheapest, as far as it is worth looking; among equals the first. */
 export const bestPlan: PlanChooser = (candidates, cyclesOf, least) => {
   let best: { plan: (typeof candidates)[number]; cycles: number } | undefined;
-  let compared = 0;
+  let vain = 0;
   for (const plan of candidates) {
-    if (compared === plansCompared || (best !== undefined && best.cycles < least * closeTo)) break;
+    if (vain === patience || (best !== undefined && best.cycles < least * closeTo)) break;
     const cycles = cyclesOf(plan);
     if (!Number.isFinite(cycles)) continue;
-    compared++;
-    if (best === undefined || cycles < best.cycles) best = { plan, cycles };
+    const isCheaper = best === undefined || cycles < best.cycles;
+    vain = isCheaper ? 0 : vain + 1;
+    if (isCheaper) best = { plan, cycles };
   }
   return best?.plan;
 };

@@ -16,12 +16,16 @@ import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { isKnown } from "../../ir/loop-builder.js";
 import { isFloat } from "../../numerics/dtype.js";
 import { fail, InternalError } from "../../support/diagnostic.js";
+import { concatParts, isEmpty } from "./concat-parts.js";
 import type { PreparedContract } from "./contract-kernel.js";
+import { contractOrder, operandOrder, rootOrder } from "./contract-order.js";
 import { type BodyOptions, type ControlTiling, tileIf, tileLoop } from "./control.js";
 import { collectProducers, collectUses, fuse, type Group } from "./groups.js";
 import { isMovement, reshapeRuns } from "./index-map.js";
 import type { WrittenKernel } from "../tiled.js";
-import { type MoveContext, writeGather, writeScan, writeScatter } from "./move-kernels.js";
+import { writeGather, writeScatter } from "./index-kernels.js";
+import type { MoveContext } from "./move-nest.js";
+import { writeScan } from "./scan-kernel.js";
 import { planContract } from "./plan-contract.js";
 import { type Plan, printPlan } from "./plan.js";
 import { bestPlan, type ChosenKernel, type PlanChooser } from "./plan-choice.js";
@@ -37,7 +41,6 @@ import {
 import { analyseSpace, type Operand, type Space } from "./space.js";
 import {
   createStorageMap,
-  isDeviceValue,
   natural,
   orderedStrides,
   reshapeStorage,
@@ -206,10 +209,6 @@ function copyInto(state: State, value: Value, to: Storage): void {
   const view: Value = { name: value.name, dtype: value.dtype, shape: value.shape };
   state.storages.alias(view, to);
   copyOut(state, value, view);
-}
-
-function isEmpty(value: Value): boolean {
-  return value.shape.some((dim) => dim === 0);
 }
 
 function pushLaunch(
@@ -523,52 +522,6 @@ function makeLeavesInOrder(
   return operands.map((operand, i) => makeLeaves([operand], () => read[i]!)[0]!);
 }
 
-/**
- * Order of the result in memory: channels last for convolutions (n after the positions), row-major for matrix
- * products. A group label that comes after a row label is part of the channels.
- */
-function contractOrder(op: ContractOperation, space: Space): number[] {
-  const axes = [...op.out].map((label) => space.axes.findIndex((axis) => axis.name === label));
-  const firstRow = axes.findIndex((axis) => space.axes[axis]!.role === "m");
-  const weight = (axis: number, i: number): number => {
-    const { role } = space.axes[axis]!;
-    if (role === "g") return firstRow >= 0 && i > firstRow ? 1 : -1;
-    return role === "n" ? 2 : 0;
-  };
-  return axes
-    .map((axis, i) => ({ axis, i, weight: weight(axis, i) }))
-    .sort((x, y) => x.weight - y.weight || x.i - y.i)
-    .map((entry) => entry.axis);
-}
-
-/** Constant operands: contraction labels outermost (the blocked one innermost of them), then the free ones. */
-function operandOrder(
-  operand: Operand,
-  index: number,
-  op: ContractOperation,
-  space: Space,
-): number[] {
-  if (index > 1) return natural(operand.value);
-  const labels = [...op.order.slice(1), op.order[0]!];
-  const rank = (dim: number): number => {
-    const terms = operand.map.expressions[dim]!.terms;
-    const names = terms.map((t) => space.axes[t.axis]!);
-    const own = names.find((axis) => axis.role !== "k");
-    if (own !== undefined) return own.role === "g" ? -1 : 100;
-    return names.length === 0 ? -2 : labels.indexOf(names[0]!.name);
-  };
-  return natural(operand.value).sort((x, y) => rank(x) - rank(y) || x - y);
-}
-
-/** Order of the root's dims so that its innermost axis is that of the contraction's order. */
-function rootOrder(map: Operand["map"], labels: readonly number[]): number[] {
-  const rank = (dim: number): number => {
-    const terms = map.expressions[dim]!.terms;
-    return terms.length === 0 ? -1 : Math.min(...terms.map((t) => labels.indexOf(t.axis)));
-  };
-  return [...map.expressions.keys()].sort((x, y) => rank(x) - rank(y) || x - y);
-}
-
 /** The parts of a concat that are not written in place are copied in. */
 function tileConcat(state: State, node: Node): void {
   const whole = node.outputs[0]!;
@@ -599,76 +552,4 @@ function concatOrder(state: State, node: Node): number[] {
   return known === undefined
     ? order
     : order.sort((x, y) => known.strides[y]! - known.strides[x]! || x - y);
-}
-
-/**
- * An input that is nothing but the beginning of a concat, such as a cache that grows, lies where that result will:
- * handed back unchanged, it is there already and the new part is appended in place.
- */
-function isState(
-  value: Value,
-  graph: Graph,
-  uses: ReadonlyMap<Value, readonly Node[]>,
-  outputs: ReadonlySet<Value>,
-): boolean {
-  const isOnlyUse = uses.get(value)?.length === 1 && !outputs.has(value);
-  return graph.inputs.includes(value) && isDeviceValue(value) && isOnlyUse && !isEmpty(value);
-}
-
-/**
- * Values that are written straight into the concat that reads them: results of groups with that one use, unless
- * their own group reads from the same buffer, and inputs that it begins with.
- */
-function concatParts(
-  graph: Graph,
-  {
-    groups,
-    producers,
-    isBody,
-  }: {
-    readonly groups: readonly Group[];
-    readonly producers: ReadonlyMap<Value, Node>;
-    readonly isBody: boolean;
-  },
-): Map<Value, Node> {
-  const uses = collectUses(graph);
-  const outputs = new Set(graph.outputs.map((o) => o.value));
-  const groupOf = new Map(groups.map((group) => [group.root.outputs[0]!, group]));
-  const parts = new Map<Value, Node>();
-  const family = (value: Value): Value => {
-    const concat = parts.get(value);
-    return concat === undefined ? value : family(concat.outputs[0]!);
-  };
-  const base = (value: Value): Value => {
-    const node = producers.get(value);
-    return node !== undefined && isMovement(node) ? base(node.inputs[0]!) : value;
-  };
-  for (const node of graph.nodes.toReversed()) {
-    if (node.op.kind !== "concat" || isEmpty(node.outputs[0]!)) continue;
-    const [first] = node.inputs;
-    const isOnce = node.inputs.indexOf(first!) === node.inputs.lastIndexOf(first!);
-    if (isOnce && !isBody && isState(first!, graph, uses, outputs)) parts.set(first!, node);
-    for (const input of node.inputs) {
-      const group = groupOf.get(input);
-      if (group === undefined || outputs.has(input) || isEmpty(input)) continue;
-      if (
-        isControl(group.root.op) ||
-        group.root.op.kind === "host" ||
-        node.inputs.filter((x) => x === input).length > 1
-      )
-        continue;
-      if (uses.get(input)!.filter((n) => n.op.kind === "concat").length > 1) continue;
-      parts.set(input, node);
-    }
-  }
-  // What a group both reads and writes cannot be one buffer.
-  for (const group of groups) {
-    const value = group.root.outputs[0]!;
-    if (!parts.has(value)) continue;
-    const read = [...group.nodes]
-      .flatMap((n) => n.inputs)
-      .filter((v) => !group.nodes.has(producers.get(v)!));
-    if (read.some((v) => family(base(v)) === family(value))) parts.delete(value);
-  }
-  return parts;
 }
