@@ -169,6 +169,9 @@ async function checkSchedule(
     const difference = bitDifference(name, got, outer);
     if (difference === undefined) continue;
     const notes = ["every launch is right by itself: look at placement, copies and host regions"];
+    if (executable.steps.some(({ kind }) => kind === "if" || kind === "loop")) {
+      notes.push("launches in loops and branches have only been run as a whole");
+    }
     return { level: "schedule", pass: "place", nodes: [], difference, excerpt: [], notes };
   }
   return undefined;

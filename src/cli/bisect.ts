@@ -4,8 +4,10 @@ import { withAllOutputs } from "../analysis/bisect-operators.js";
 import { printBisection } from "../analysis/print-bisect.js";
 import { encodeModel, type Model } from "../onnx/model.js";
 import type { HostValue } from "../ops/record.js";
+import { checkInputs } from "../runtime/check-inputs.js";
 import { modelRule } from "../runtime/judge.js";
 import { machineHash } from "../runtime/model-runner.js";
+import { inputPorts } from "../runtime/model-ports.js";
 import { openFiles } from "../runtime/node/files.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
@@ -48,6 +50,7 @@ export function bisectCommand() {
       for (const files of sets) {
         progress.show(`${results.length + 1}/${sets.length} ${files.path}`);
         const set = readTestSet(source, model, files);
+        checkInputs(inputPorts(model), set.inputs, new Map());
         const host = options.host ? await askHost(model, set.inputs) : undefined;
         const bisection = await bisect({
           model,

@@ -281,7 +281,17 @@ describe("bisect", () => {
     expect(alone.out).toMatch('ONNX node: Mul "square"\n"y" at [0, 2] is 9, not 8');
   });
 
-  test("no test data: 2", async () => {
+  test("no test data, or that of another model: 2", async () => {
+    writeFileSync(
+      at("pair.onnx"),
+      onnxFile({
+        inputs: { x: "f32[1, 3]", z: "f32[1, 3]" },
+        nodes: [node("Add", ["x", "z"], ["y"])],
+        outputs: { y: "f32[1, 3]" },
+      }),
+    );
+    const other = await call("bisect", at("pair.onnx"), at("case"));
+    expect([other.code, other.err]).toEqual([2, expect.stringMatching(/^L0603: .*"z"/)]);
     expect((await call("bisect", at("model.onnx"), at("cache"))).code).toBe(2);
     expect((await call("bisect", at("model.onnx"))).code).toBe(2);
     expect((await call("bisect", "--help")).out).toMatch("Exit code 0: nothing is wrong");
