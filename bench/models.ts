@@ -48,6 +48,7 @@ const { values: options, positionals } = parseArgs({
 });
 const threads = Number(options.threads);
 ort.env.wasm.numThreads = threads;
+ort.env.logLevel = "error";
 const device = createSimulatedDevice(sharedJit(threads));
 const ratios: number[] = [];
 for (const subject of positionals.length > 0 ? positionals : defaults) {
@@ -77,7 +78,7 @@ async function measure(subject: string, rounds: number): Promise<number> {
   const feeds = Object.fromEntries(
     [...inputs].map(([input, value]) => [input, tensorToOrt(value, input) as ort.Tensor]),
   );
-  const times: { own: number; peer: number }[] = [];
+  const times: { own: Taken; peer: Taken }[] = [];
   for (let round = 0; round < warmUps + rounds; round++) {
     const own = await timed(() => loaded.run(inputs));
     const theirs = await timed(() => peer.run(feeds));
@@ -85,14 +86,17 @@ async function measure(subject: string, rounds: number): Promise<number> {
   }
   await loaded.release();
   await peer.release();
-  const ratio = median(times.map(({ own, peer }) => own / peer));
+  const ratio = median(times.map(({ own, peer }) => own.ms / peer.ms));
   const figures = {
     model: name,
     threads,
     ratio: round(ratio),
-    jitMs: round(median(times.map(({ own }) => own))),
-    ortWebMs: round(median(times.map(({ peer }) => peer))),
-    bestRatio: round(least(times.map(({ own }) => own)) / least(times.map(({ peer }) => peer))),
+    jitMs: round(median(times.map(({ own }) => own.ms))),
+    ortWebMs: round(median(times.map(({ peer }) => peer.ms))),
+    bestRatio: round(
+      least(times.map(({ own }) => own.ms)) / least(times.map(({ peer }) => peer.ms)),
+    ),
+    cpuRatio: round(median(times.map(({ own, peer }) => own.cpuMs / peer.cpuMs))),
     compileMs: Math.round(compiled - began),
     prepareMs: Math.round(prepared - compiled),
     programs: executable.programs.length,
@@ -121,11 +125,20 @@ function read(subject: string): {
   return { name: path!.split("/").at(-1)!, file, inputs };
 }
 
-async function timed(run: () => Promise<unknown>): Promise<number> {
+interface Taken {
+  readonly ms: number;
+  /** Processor time of all threads. */
+  readonly cpuMs: number;
+}
+
+async function timed(run: () => Promise<unknown>): Promise<Taken> {
   if (threads > 1) await new Promise((resolve) => setTimeout(resolve, restMs));
+  const cpu = process.cpuUsage();
   const start = performance.now();
   await run();
-  return performance.now() - start;
+  const ms = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms, cpuMs: (user + system) / 1000 };
 }
 
 function median(values: readonly number[]): number {
