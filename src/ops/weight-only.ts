@@ -91,10 +91,28 @@ function lowerMatMulNBits(c: LowerContext): Value {
   const scale = b.reshape(c.input(2), [n, blocks]);
   const form = { ...zeroPoints(c, codes, { n, blocks, bits }), scale };
   const weights = weightsOf(c, form, k);
-  const product = matrixProduct(b, x, weights, { transposeW: true });
+  const product =
+    weights.shape.length === 2
+      ? matrixProduct(b, x, weights, { transposeW: true })
+      : blockProduct(b, x, weights, k);
   const bias = c.inputs[5];
   if (bias === undefined) return b.cast(product, x.dtype);
   return b.map(x.dtype, [product, bias], (l, y, z) => l.add(y!, z!));
+}
+
+/**
+ * x [.., k] times weights [n, blocks, block size]: positions inside a block vary fastest, as along k. Where the last
+ * block is longer than what is left of k, x has zeros there.
+ */
+function blockProduct(b: GraphBuilder, x: Value, weights: Value, k: number): Value {
+  const lead = x.shape.slice(0, -1);
+  const rows = "abcdefgh".slice(0, lead.length);
+  const [blocks, blockSize] = weights.shape.slice(1) as readonly number[];
+  const none = x.shape.map(() => 0);
+  const whole = b.pad(x, none, [...none.slice(1), blocks! * blockSize! - k], 0);
+  const inBlocks = b.reshape(whole, [...lead, blocks!, blockSize!]);
+  const labels = { a: `${rows}ij`, b: "nij", out: `${rows}n`, order: "ji" };
+  return b.contract(inBlocks, weights, labels);
 }
 
 /** The zero points [n, blocks] of codes [n, blocks, block size]; packed like the codes if they are bytes. */
@@ -110,7 +128,7 @@ function zeroPoints(
   return { values: codes, zero: unpack(c.b, packed, bits, blocks) };
 }
 
-/** Weights [n, k] in fp32: (code - zero point) * scale. */
+/** Weights in fp32, (code - zero point) * scale: [n, blocks, block size], or [n, k] where a group index is given. */
 function weightsOf(
   c: LowerContext,
   { values, zero, scale }: Codes & { scale: Value },
@@ -123,7 +141,7 @@ function weightsOf(
   const flat = (x: Value) => b.sliceAxis(b.reshape(x, [n!, whole]), 1, 0, k);
   if (groups === undefined) {
     const along = (p: Value) => (p.shape.length === 0 ? p : b.unsqueeze(p, [2]));
-    return flat(toNumbers(b, values, along(scale), zero === undefined ? undefined : along(zero)));
+    return toNumbers(b, values, along(scale), zero === undefined ? undefined : along(zero));
   }
   const index = b.sliceAxis(groups, 0, 0, k);
   const along = (p: Value) => (p.shape.length === 0 ? p : b.gather(p, index, 1));

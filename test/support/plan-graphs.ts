@@ -30,6 +30,37 @@ const models: Readonly<Record<string, PlanModel>> = {
     ],
     outputs: { y: "f32[9, 21]" },
   },
+  "product with weights of four bits in blocks, the last one cut": {
+    opset: { "": 21, "com.microsoft": 1 },
+    inputs: { x: "f32[2, 5, 150]" },
+    weights: { w: "u8[21, 5, 16]", scale: "f32[105]", zero: "u8[63]" },
+    nodes: [
+      node("com.microsoft::MatMulNBits", ["x", "w", "scale", "zero"], ["p"], {
+        ...{ K: 150, N: 21, bits: 4, block_size: 32 },
+      }),
+      node("Relu", ["p"], ["y"]),
+    ],
+    outputs: { y: "f32[2, 5, 21]" },
+  },
+  "product with weights of eight bits, scaled by column": {
+    inputs: { x: "f32[9, 70]" },
+    weights: { w: "i8[70, 33]", scale: "f32[33]", zero: "i8[33]" },
+    nodes: [
+      node("DequantizeLinear", ["w", "scale", "zero"], ["numbers"], { axis: 1 }),
+      node("MatMul", ["x", "numbers"], ["y"]),
+    ],
+    outputs: { y: "f32[9, 33]" },
+  },
+  "numbers of codes that a product and something else read": {
+    inputs: { x: "f32[9, 70]" },
+    weights: { w: "i8[70, 33]", scale: "f32[33]" },
+    nodes: [
+      node("DequantizeLinear", ["w", "scale"], ["numbers"], { axis: 1 }),
+      node("MatMul", ["x", "numbers"], ["y"]),
+      node("ReduceMax", ["numbers"], ["z"], { keepdims: 0 }),
+    ],
+    outputs: { y: "f32[9, 33]", z: "f32[]" },
+  },
   "batched product of open rows, both operands given": {
     inputs: { x: "f32[3, N, 70]", y: "f32[3, 70, 33]" },
     dims: { N: { min: 1, max: 90, now: 41 } },

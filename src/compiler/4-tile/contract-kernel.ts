@@ -156,13 +156,18 @@ function loadOperand(
   const { writer } = state;
   const { access } = leaf;
   const order = memoryOrder([...prepared.axes.keys()], [access]);
+  const decoders = [leaf.decode?.scale, leaf.decode?.zero].filter((other) => other !== undefined);
   const { accessBytes } = state.context.machine.channels;
-  const box = makeBox(writer, access, state.positions, order, accessBytes);
+  const box = makeBox(writer, access, state.positions, order, { accessBytes, beside: decoders });
+  const [scale, zero] = box.beside.map(({ offset, strides }, i) => ({
+    memory: { binding: writer.binding(decoders[i]!.storage, "read"), offset },
+    strides,
+  }));
   const { root } = access.storage;
   const value = writer.value({
     name: root.name,
     space: "l1",
-    dtype: root.dtype,
+    dtype: scale === undefined ? root.dtype : "f32",
     elements: box.elements,
     depth: options.depth,
   });
@@ -177,6 +182,7 @@ function loadOperand(
       memory: { binding: writer.binding(access.storage, "read"), offset: box.offset },
       dest: tileOperand(value),
       fill: access.fill,
+      ...(scale && { dequantize: { scale, ...(zero && { zero }) } }),
       ...(multicast === undefined
         ? {}
         : { delivery: { kind: "multicast" as const, loop: multicast.loop } }),

@@ -6,7 +6,8 @@
  *   conv -> add(bias) -> sigmoid -> mul        one contraction group, root mul
  *   max -> sub -> exp -> sum -> div            one vector group with row axes, root div
  *
- * Movement nodes belong to no group: they are absorbed into the walks of those that read them.
+ * Movement nodes belong to no group: they are absorbed into the walks of those that read them. Nor do maps that
+ * loads do on the way.
  */
 import type { Graph, Node, Value } from "../../ir/graph.js";
 import { tileLimits } from "../../ir/tile.js";
@@ -32,6 +33,7 @@ export function fuse(graph: Graph, producers: ReadonlyMap<Value, Node>, join: bo
   const groups: MutableGroup[] = [];
   for (const node of graph.nodes.toReversed()) {
     if (isMovement(node) || node.op.kind === "iota" || groupOf.has(node)) continue;
+    if (isDecodedByLoads(node, { uses, outputs, groupOf, producers })) continue;
     if (join && joinConsumers(node, { uses, outputs, groupOf, producers })) continue;
     const group: MutableGroup = { nodes: new Set([node]), root: node };
     if (isFusable(node)) {
@@ -55,6 +57,16 @@ interface FusionState {
   readonly outputs: ReadonlySet<Value>;
   readonly groupOf: Map<Node, MutableGroup>;
   readonly producers: ReadonlyMap<Value, Node>;
+}
+
+/** Numbers that the loads of all that read them make of codes exist nowhere else. */
+function isDecodedByLoads(node: Node, state: FusionState): boolean {
+  const users = node.op.kind === "map" ? finalUsers(node.outputs[0]!, state) : undefined;
+  if (users === undefined || users.length === 0) return false;
+  return users.every((user) => {
+    const operands = state.groupOf.get(user)?.space?.operands.get(user);
+    return operands?.every((operand) => behindMovement(operand.value, state) !== node) === true;
+  });
 }
 
 /** Whether the node could join the group of its consumers. */

@@ -315,41 +315,53 @@ export interface Box {
   /** Slot element of the first point: not 0 where an axis walks a shared dim backwards. */
   readonly base: Affine;
   readonly elements: number;
+  /** Walks of other accesses over the same axes. */
+  readonly beside: readonly { readonly offset: Affine; readonly strides: readonly number[] }[];
+}
+
+/** A transfer axis with the strides of the walks beside the main one. */
+interface BoxAxis {
+  readonly main: TransferAxis;
+  readonly beside: readonly number[];
+}
+
+export interface BoxOptions {
+  /** Steps within so much of memory take along what lies between them: one run instead of one per element. */
+  readonly accessBytes?: number;
+  /** Other accesses that are walked along, element by element. */
+  readonly beside?: readonly Access[];
 }
 
 /**
  * The box of an access when each axis is at `positions[axis]`. Slot dims are ordered by `order` (iteration
- * axes, outermost first), so that an axis late in the order is contiguous. Steps within `accessBytes` of memory take
- * along what lies between them: a load of one run instead of one per element.
+ * axes, outermost first), so that an axis late in the order is contiguous.
  */
 export function makeBox(
   writer: KernelWriter,
   access: Access,
   positions: readonly Position[],
   order: readonly number[],
-  accessBytes = 0,
+  { accessBytes = 0, beside = [] }: BoxOptions = {},
 ): Box {
   const { dtype } = access.storage.root;
+  const runBytes = beside.length === 0 ? accessBytes : 0;
   const rank = (dim: AccessDim): number =>
     Math.min(...dim.terms.map((t) => order.indexOf(t.axis)), Number.POSITIVE_INFINITY);
   const dims = access.dims
     .filter((dim) => dim.terms.length > 0 || dim.limit !== undefined)
     .sort((a, b) => rank(a) - rank(b));
-  let offset = constantAffine(0);
-  for (const dim of access.dims) {
-    offset = addAffine(offset, originOf(writer, dim, positions), dim.stride);
-  }
+  const offset = offsetOf(writer, access, positions);
   const strides = positions.map(() => 0);
-  const axes: TransferAxis[] = [];
+  const axes: BoxAxis[] = [];
   let base = constantAffine(0);
   let elements = 1;
   for (const dim of dims.toReversed()) {
     const [first] = dim.terms;
-    const isRun = dim.stride === 1 && byteLength(dtype, first?.coefficient ?? 0) <= accessBytes;
+    const isRun = dim.stride === 1 && byteLength(dtype, first?.coefficient ?? 0) <= runBytes;
     const single = dim.terms.length === 1 && !(isRun && first!.coefficient > 1);
     const step = single ? dim.terms[0]!.coefficient : 1;
     const count = boxCount(dim, positions, single);
-    axes.unshift({
+    const main: TransferAxis = {
       count,
       memoryStride: dim.stride * step,
       slotStride: elements,
@@ -362,6 +374,10 @@ export function makeBox(
               limit: writer.count(dim.limit),
             },
           }),
+    };
+    axes.unshift({
+      main,
+      beside: beside.map((other) => (single ? axisStride(other, dim.terms[0]!.axis) : 0)),
     });
     for (const t of dim.terms) {
       strides[t.axis]! += elements * (single ? 1 : t.coefficient);
@@ -371,7 +387,22 @@ export function makeBox(
     }
     elements *= Math.max(1, count.max);
   }
-  return { axes: mergeTransfers(axes), offset, strides, base, elements };
+  const merged = mergeTransfers(axes);
+  return {
+    axes: merged.map(({ main }) => main),
+    ...{ offset, strides, base, elements },
+    beside: beside.map((other, i) => ({
+      offset: offsetOf(writer, other, positions),
+      strides: merged.map((axis) => axis.beside[i]!),
+    })),
+  };
+}
+
+function offsetOf(writer: KernelWriter, access: Access, positions: readonly Position[]): Affine {
+  return access.dims.reduce(
+    (offset, dim) => addAffine(offset, originOf(writer, dim, positions), dim.stride),
+    constantAffine(0),
+  );
 }
 
 function originOf(writer: KernelWriter, dim: AccessDim, positions: readonly Position[]): Affine {
@@ -405,12 +436,13 @@ function boxCount(dim: AccessDim, positions: readonly Position[], single: boolea
 }
 
 /** Joins neighbours that are one run on both sides, and drops axes of one element. */
-export function mergeTransfers(axes: readonly TransferAxis[]): TransferAxis[] {
-  const merged: TransferAxis[] = [];
-  for (const axis of axes) {
+function mergeTransfers(axes: readonly BoxAxis[]): BoxAxis[] {
+  const merged: BoxAxis[] = [];
+  for (const { main: axis, beside } of axes) {
     const plain = axis.clip === undefined;
     if (plain && axis.count.max === 1 && axis.count.value.terms.length === 0) continue;
-    const outer = merged.at(-1);
+    const last = merged.at(-1);
+    const outer = last?.main;
     const inner = axis.count;
     const fits =
       plain &&
@@ -418,16 +450,15 @@ export function mergeTransfers(axes: readonly TransferAxis[]): TransferAxis[] {
       outer.clip === undefined &&
       inner.value.terms.length === 0 &&
       outer.memoryStride === axis.memoryStride * inner.max &&
-      outer.slotStride === axis.slotStride * inner.max;
+      outer.slotStride === axis.slotStride * inner.max &&
+      last!.beside.every((stride, i) => stride === beside[i]! * inner.max);
     if (fits) {
-      merged[merged.length - 1] = {
-        ...axis,
-        count: {
-          value: scaleAffine(outer.count.value, inner.max),
-          max: outer.count.max * inner.max,
-        },
+      const count = {
+        value: scaleAffine(outer.count.value, inner.max),
+        max: outer.count.max * inner.max,
       };
-    } else merged.push(axis);
+      merged[merged.length - 1] = { main: { ...axis, count }, beside };
+    } else merged.push({ main: axis, beside });
   }
   return merged;
 }

@@ -25,6 +25,8 @@ export interface PreparedGroup {
 export interface Leaf {
   readonly operands: readonly Operand[];
   readonly access: Access;
+  /** What a load reads to make numbers of codes. */
+  readonly decode?: { readonly scale: Access; readonly zero?: Access };
 }
 
 /** Operands that come from memory: not from inside, no scalar constants, no iotas. */

@@ -8,6 +8,7 @@
  */
 import { type Dim, dimEquals, dimProduct } from "../../ir/dim.js";
 import type { ContractOperation, Node, ReduceOperation, Value } from "../../ir/graph.js";
+import { matchDecoding } from "../../numerics/quantized-lanes.js";
 import { elementCount } from "../../numerics/tensor.js";
 import {
   type Axis,
@@ -38,6 +39,8 @@ export interface Operand {
   readonly value: Value;
   readonly inside: boolean;
   readonly map: IndexMap;
+  /** The value is codes, which the load makes numbers of: (code - zero) * scale. */
+  readonly decode?: { readonly scale: Operand; readonly zero?: Operand };
 }
 
 /**
@@ -173,7 +176,8 @@ function placeNode(state: State, node: Node): boolean {
   if (inputMaps === undefined) return false;
   const operands: Operand[] = [];
   for (const [i, input] of node.inputs.entries()) {
-    const operand = resolve(state, input, inputMaps[i]!);
+    const resolved = resolve(state, input, inputMaps[i]!);
+    const operand = node.op.kind === "contract" ? decodedByLoad(state, resolved) : resolved;
     // The tensor engine reads what is in memory, also where all its axes are 1.
     if (operand.inside && node.op.kind === "contract") return false;
     if (
@@ -295,6 +299,32 @@ function resolve(state: State, value: Value, map: IndexMap): Operand {
     current = node.inputs[0]!;
   }
   return { value: current, inside: false, map: at };
+}
+
+/** Constant codes in place of the numbers that a map makes of them, where the load can do that. */
+function decodedByLoad(state: State, operand: Operand): Operand {
+  const node = state.group.producers.get(operand.value);
+  if (operand.inside || node?.op.kind !== "map" || node.outputs[0]!.dtype !== "f32") return operand;
+  const decoding = matchDecoding(node.op.program);
+  if (decoding === undefined) return operand;
+  const [codes, scale, zero] = [decoding.code, decoding.scale, decoding.zero].map((input) => {
+    if (input === undefined) return undefined;
+    const value = node.inputs[input]!;
+    const map = broadcastOperand(operand.map, value.shape, node.outputs[0]!.shape.length);
+    return resolve(state, value, map);
+  });
+  const parts = [operand, codes!, scale!, ...(zero === undefined ? [] : [zero])];
+  const isWalkable = parts.every(({ inside, map }) => !inside && isPlain(map));
+  if (codes!.value.data === undefined || codes!.value.dtype === "i32" || !isWalkable)
+    return operand;
+  return { ...codes!, decode: { scale: scale!, ...(zero !== undefined && { zero }) } };
+}
+
+/** One axis per dim, nothing clipped. */
+function isPlain({ expressions, fill }: IndexMap): boolean {
+  return (
+    fill === undefined && expressions.every((e) => e.limit === undefined && e.terms.length < 2)
+  );
 }
 
 function setMap(state: State, value: Value, map: IndexMap): boolean {

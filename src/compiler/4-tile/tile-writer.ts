@@ -137,7 +137,7 @@ export function loadLeaf(state: TileState, leaf: Leaf, depth: number): Tile {
   const { writer, prepared, context } = state;
   const { access } = leaf;
   const { accessBytes } = context.machine.channels;
-  const box = makeBox(writer, access, state.positions, prepared.order, accessBytes);
+  const box = makeBox(writer, access, state.positions, prepared.order, { accessBytes });
   const { root } = access.storage;
   const value = writer.value({
     name: root.name,

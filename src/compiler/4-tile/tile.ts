@@ -30,6 +30,7 @@ import { planContract } from "./plan-contract.js";
 import { type Plan, printPlan } from "./plan.js";
 import { bestPlan, type ChosenKernel, type PlanChooser } from "./plan-choice.js";
 import { planRows } from "./plan-rows.js";
+import { makeAccess } from "./kernel-writer.js";
 import {
   makeLeaves,
   memoryOperands,
@@ -471,14 +472,29 @@ function prepareContract(
   const storage = state.storages.get(root) ?? state.storages.allocate(root, rootOrder(map, labels));
   const output = outputAccess(storage, map);
   const contractLeaves = makeLeavesInOrder(operands, read);
-  const accesses = [...contractLeaves.map((l) => l.access), ...leaves.map((l) => l.access), output];
+  const decoders = operands.map(({ decode }) =>
+    [decode?.scale, decode?.zero]
+      .filter((o) => o !== undefined)
+      .map((o) => makeAccess(storageOf(state, o.value, natural(o.value)), o.map)),
+  );
+  const accesses = [
+    ...contractLeaves.map((l) => l.access),
+    ...leaves.map((l) => l.access),
+    ...decoders.flat(),
+    output,
+  ];
   const varying = memoryOrder(labels, [output]).filter((axis) => space.axes[axis]!.extent !== 1);
   const merged = mergeAxes(space.axes, varying, accesses, iotaAxes({ space }, state.producers));
   const n = contractLeaves.length;
-  const at = (leaf: number): PreparedContract["a"] => ({
-    ...contractLeaves[leaf]!,
-    access: merged.accesses[leaf]!,
-  });
+  const at = (leaf: number): PreparedContract["a"] => {
+    const first = n + leaves.length + decoders.slice(0, leaf).flat().length;
+    const [scale, zero] = merged.accesses.slice(first, first + decoders[leaf]!.length);
+    return {
+      ...contractLeaves[leaf]!,
+      access: merged.accesses[leaf]!,
+      ...(scale !== undefined && { decode: { scale, ...(zero !== undefined && { zero }) } }),
+    };
+  };
   const innermost = merged.order.at(-1);
   const isSwapped = innermost !== undefined && space.axes[innermost]!.role === "m";
   const flip = { g: "g", m: "n", n: "m", k: "k" } as const;
