@@ -17,7 +17,7 @@ import type { Tensor } from "../numerics/tensor.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { GraphBuilder } from "./builder.js";
 import { castLane } from "./cast.js";
-import { type Dim, dimAdd, dimEquals, dimMul } from "./dim.js";
+import { type Dim, dimAdd, dimEquals, dimMul, dimProduct } from "./dim.js";
 import { type AssemblyOptions, GraphAssembly } from "./graph-assembly.js";
 import * as shapes from "./graph-shapes.js";
 import type {
@@ -25,6 +25,7 @@ import type {
   ControlOperation,
   Graph,
   Origin,
+  ReduceOperation,
   Reduction,
   ScanOperation,
   ScatterOperation,
@@ -39,6 +40,12 @@ import type { OnnxNode } from "./onnx-node.js";
 export function createGraphBuilder(options: AssemblyOptions = {}): GraphBuilder {
   return new Builder(new GraphAssembly(options));
 }
+
+/** Transfers with indices walk so many axes; more of them can be merged, which changes nothing in memory. */
+const gatheredRankMax = 4;
+
+/** Kernels walk so many reduced axes. */
+const reducedAxesMax = 5;
 
 class Builder implements GraphBuilder {
   readonly #graph: GraphAssembly;
@@ -148,12 +155,27 @@ class Builder implements GraphBuilder {
         ? x
         : resolved.some((axis) => x.shape[axis] === 0)
           ? this.broadcast(this.constant(reductionOfNothing(op, x.dtype, dtype)), shape)
-          : this.#graph.emit(op, [x], dtype, shape);
+          : this.#reduced(op, x, dtype, shape);
     if (options.keepDims !== true) return result;
     return this.reshape(
       result,
       x.shape.map((dim, axis) => (resolved.includes(axis) ? 1 : dim)),
     );
+  }
+
+  /** Neighbours among many reduced axes are one axis: elements come in the same order. */
+  #reduced(op: ReduceOperation, x: Value, dtype: DType, shape: readonly Dim[]): Value {
+    const first = op.axes.findIndex((axis, i) => op.axes[i + 1] === axis + 1);
+    if (op.axes.length <= reducedAxesMax || first < 0) {
+      return this.#graph.emit(op, [x], dtype, shape);
+    }
+    const at = op.axes[first]!;
+    const joined = dimMul(x.shape[at]!, x.shape[at + 1]!);
+    const merged = this.reshape(x, [...x.shape.slice(0, at), joined, ...x.shape.slice(at + 2)]);
+    const axes = op.axes.flatMap((axis) =>
+      axis <= at ? [axis] : axis === at + 1 ? [] : [axis - 1],
+    );
+    return this.#reduced({ ...op, axes }, merged, dtype, shape);
   }
 
   contract(
@@ -189,7 +211,19 @@ class Builder implements GraphBuilder {
       const picked = this.sliceAxis(data, at, start, walk.count, walk.step);
       return this.reshape(picked, shape);
     }
+    if (shape.length > gatheredRankMax)
+      return this.reshape(this.#gatherFlat(data, indices, at), shape);
     return this.#graph.emit({ kind: "gather", axis: at }, [data, indices], dtype, shape);
+  }
+
+  /** The gather with at most one axis before the gathered one, one of indices, and one behind. */
+  #gatherFlat(data: Value, indices: Value, axis: number): Value {
+    const merged = (dims: readonly Dim[]): Dim[] => [dimProduct(dims)].filter((dim) => dim !== 1);
+    const before = merged(data.shape.slice(0, axis));
+    const behind = merged(data.shape.slice(axis + 1));
+    const flat = this.reshape(indices, [dimProduct(indices.shape)]);
+    const table = this.reshape(data, [...before, data.shape[axis]!, ...behind]);
+    return this.gather(table, flat, before.length);
   }
 
   scatter(

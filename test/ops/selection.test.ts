@@ -16,6 +16,13 @@ const scalar = (value: number) => i64([], value);
 const gathering: readonly OperatorCase[] = [
   { op: "Gather", inputs: [x, i64([2, 2], 0, 2, 1, -1)], lowered: true, open: ["N", 4, "W"] },
   { op: "Gather", attributes: { axis: -1 }, inputs: [x, i32([3], 4, 0, -5)] },
+  {
+    op: "Gather",
+    about: "six dimensions",
+    attributes: { axis: 1 },
+    inputs: [numbers("f32", [2, 5, 3, 2, 2]), i64([2, 2], 4, 0, -5, 1)],
+    lowered: true,
+  },
   { op: "Gather", about: "scalar", attributes: { axis: 1 }, inputs: [x, scalar(2)] },
   {
     op: "GatherElements",
