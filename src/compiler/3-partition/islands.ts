@@ -8,6 +8,7 @@ import type { Composite } from "./annotate.js";
 import { copySeconds, deviceSeconds, hostSeconds, launchSeconds } from "./costs.js";
 import { mergeRegions, type Region } from "./merge-regions.js";
 import { type Neighbours, neighboursOf } from "./pattern.js";
+import type { WhyNot } from "./pattern-table.js";
 
 /** Seconds of the two ways to run a region, each with the copies that it needs. */
 export interface Estimate {
@@ -46,18 +47,25 @@ export function placeIslands(
     composites = composites.map((composite) => {
       const estimate = found.get(composite);
       if (estimate === undefined) return composite;
-      const moved: Composite = { target: "host", whyNot, nodes: composite.nodes };
+      const moved: Composite = { target: "host", whyNot: whyNot(estimate), nodes: composite.nodes };
       islands.set(moved, estimate);
       return moved;
     });
   }
 }
 
-const whyNot = {
-  reason:
-    "an island between host regions: moving its data costs more than computing it on the host",
-  remedy: "none needed; it follows its neighbours if they come to the device",
-} as const;
+function whyNot(cost: Estimate): WhyNot {
+  const there = microseconds(cost.deviceSeconds + cost.deviceCopySeconds);
+  const here = microseconds(cost.hostSeconds + cost.hostCopySeconds);
+  return {
+    reason: `an island: ${there} us on the device with copies, ${here} us here`,
+    remedy: "bring its neighbours to the device",
+  };
+}
+
+function microseconds(seconds: number): string {
+  return (seconds * 1e6).toPrecision(2);
+}
 
 function isIsland(cost: Estimate): boolean {
   const device = cost.deviceSeconds + cost.deviceCopySeconds;
