@@ -1,9 +1,9 @@
 /** Operators of ai.onnx.ml on features: scaling, normalizing, filling in, and linear regression. */
 import type { Value } from "../ir/graph.js";
 import type { GraphBuilder } from "../ir/builder.js";
-import { operator } from "./helpers.js";
+import { allInputs, operator } from "./helpers.js";
 import { matrixProduct } from "./product.js";
-import type { LowerContext, OperatorRecord } from "./record.js";
+import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 
 const versions = { domain: "ai.onnx.ml", since: 1 };
 
@@ -17,6 +17,13 @@ export const mlFeatureOperators: readonly OperatorRecord[] = [
   operator("Normalizer", versions, normalizer),
   operator("Imputer", versions, imputer),
   operator("LinearRegressor", versions, linearRegressor),
+  operator("FeatureVectorizer", versions, (c) =>
+    c.b.concat(
+      allInputs(c).map((x) => c.b.cast(x, "f32")),
+      1,
+    ),
+  ),
+  operator("OneHotEncoder", { ...versions, note: "categories of numbers" }, oneHotEncoder),
 ];
 
 function vector(b: GraphBuilder, values: readonly number[]): Value {
@@ -60,6 +67,20 @@ function imputer(c: LowerContext): Value {
   const imputed = c.b.cast(c.b.constant({ dtype: "i64", shape, data }), x.dtype);
   return c.b.map(x.dtype, [x, imputed], (l, v, i) =>
     l.selectI(l.eqI(v!, l.constI(replaced)), i!, v!),
+  );
+}
+
+/** 1 where an element is the category of the new last axis, all 0 for an element that is none of them. */
+function oneHotEncoder(c: LowerContext): Value {
+  const categories = c.ints("cats_int64s");
+  if (categories === undefined) throw new Decline("categories of strings are not encoded");
+  if (c.int("zeros", 1) === 0) throw new Decline("it is an error if an element has no category");
+  const x = c.b.cast(c.b.unsqueeze(c.input(0), [c.input(0).shape.length]), "i64");
+  const data = BigInt64Array.from(categories, BigInt);
+  const known = c.b.constant({ dtype: "i64", shape: [data.length], data });
+  return c.b.cast(
+    c.b.map("bool", [x, known], (l, v, category) => l.eqI(v!, category!)),
+    "f32",
   );
 }
 

@@ -12,6 +12,23 @@ const x = numbers("f32", [6, 4], [-2, 2]);
 
 const features: readonly OperatorCase[] = [
   {
+    op: "ai.onnx.ml::FeatureVectorizer",
+    opset: 1,
+    attributes: { inputdimensions: [4, 4] },
+    inputs: [x, numbers("f32", [6, 4], [0, 1], 2)],
+  },
+  ...(["i64", "f32"] as const).map(
+    (dtype): OperatorCase => ({
+      op: "ai.onnx.ml::OneHotEncoder",
+      opset: 1,
+      about: dtype,
+      attributes: { cats_int64s: [3, -1, 7] },
+      inputs: [tensorOf(dtype, [2, 3], [3, 7, 0, -1, 3, 7])],
+      outputs: ["f32"],
+      lowered: true,
+    }),
+  ),
+  {
     op: "ai.onnx.ml::Scaler",
     opset: 1,
     attributes: { offset: { floats: [1, 0, -1, 2] }, scale: { floats: [0.5, 2, 3, 1] } },
