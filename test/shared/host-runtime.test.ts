@@ -1,8 +1,8 @@
-/** ONNX's conformance suite with host regions in ONNX Runtime: nothing passes less than with our own evaluation. */
+/** Host regions in ONNX Runtime: neither the conformance suite nor real models pass less than with our own evaluation. */
 import { expect, test } from "vitest";
 import { createSimulatedDevice } from "../../src/runtime/device.js";
 import type { HostRuntimeChoice } from "../../src/runtime/host-runtime.js";
-import { conformanceRule } from "../../src/runtime/judge.js";
+import { conformanceRule, modelRule } from "../../src/runtime/judge.js";
 import { openFiles } from "../../src/runtime/node/files.js";
 import { onnxRuntimeHost } from "../../src/runtime/node/onnxruntime-host.js";
 import { runCase } from "../../src/runtime/node/run-cases.js";
@@ -22,6 +22,24 @@ const setup = {
 function run(testCase: TestCase, choice: HostRuntimeChoice) {
   return runCase({ ...setup, host: { choice, load: onnxRuntimeHost } }, testCase, testCase.path);
 }
+
+const models = openFiles("../shared/models");
+
+/** Control flow over data is left to the host, in parts or as a whole. */
+test.each(findTestCases(models).filter(({ path }) => /^(silero|g2p-en-greedy)/.test(path)))(
+  "$path",
+  async (testCase) => {
+    const given = { ...setup, source: models, rule: modelRule };
+    for (const choice of ["onnxruntime", "reference"] as const) {
+      const host = { choice, load: onnxRuntimeHost };
+      for (const record of await runCase({ ...given, host }, testCase, testCase.path)) {
+        expect(record).toMatchObject({ verdict: "pass" });
+        const wanted = choice === "reference" ? "reference" : "ONNX Runtime";
+        for (const { by, why } of record.hostRegions ?? []) expect(by, why).toBe(wanted);
+      }
+    }
+  },
+);
 
 test("every conformance test has the same verdict with either", async () => {
   const lost: string[] = [];

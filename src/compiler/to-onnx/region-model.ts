@@ -53,7 +53,11 @@ export function regionModel(graph: Graph): RegionModelResult {
 function writeRegion(graph: Graph): RegionModel {
   const opsets = opsetsOf(graph);
   const w = createModelWriter(opsets.get("")!);
-  const inputs = graph.inputs.map((value) => inputPort(value, w));
+  // A branch that is not taken need not suit the shapes of this run, and runtimes look into both.
+  const hasBodies = graph.nodes.some(
+    ({ op }) => op.kind === "host" && templatesOf(op.node).length > 0,
+  );
+  const inputs = graph.inputs.map((value) => inputPort(value, w, !hasBodies));
   const captures = new Map<string, Value>();
   for (const node of graph.nodes) {
     w.setOrigins(node.origins);
@@ -186,11 +190,12 @@ const exchanged: ReadonlySet<DType> = new Set<DType>([
 function inputPort(
   value: Value,
   w: ModelWriter,
+  isShaped: boolean,
 ): { readonly port: ModelPort; readonly info: Init<ValueInfoProto> } {
   const name = w.fresh();
   const dtype = outerType(value.dtype);
   w.setName(value, w.cast(name, dtype, value.dtype));
-  const shape = value.unknownShape === true ? undefined : value.shape;
+  const shape = value.unknownShape === true || !isShaped ? undefined : value.shape;
   return { port: { name, dtype }, info: valueInfo(name, dtype, shape) };
 }
 
