@@ -150,6 +150,17 @@ const equal: readonly Found[] = [
     verdict: "equal",
   },
   {
+    about: "weights that stay for a loop which may run no trip",
+    model: {
+      inputs: { x: "f32[2, 3, 6, N]" },
+      initializers: { w: random("f32", 4, 3, 3, 2) },
+      nodes: [node("Conv", ["x", "w"], ["y"])],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 2, 3, 6, 2) }, { x: random("f32", 2, 3, 6, 8) }],
+    verdict: "equal",
+  },
+  {
     about: "vectors several at once beside a scalar that none of them moves",
     model: {
       inputs: { x: "i8[2, 4, 8, 3]", w: "u8[4, 4, 3, 3]", zx: "i8[]", zw: "u8[]", zy: "i8[]" },

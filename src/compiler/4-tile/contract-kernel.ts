@@ -83,7 +83,7 @@ export function writeContractKernel(
   let open = openSpatialLoops(state);
   for (const axis of plan.order) {
     if (plan.tile[axis]! >= state.positions[axis]!.max) continue;
-    if (state.positions[axis]!.min > 0) loadReadyOperands(contraction, axis);
+    loadReadyOperands(contraction, axis);
     loadReady(state, axis);
     const loop = writer.begin(
       prepared.axes[axis]!.name,
@@ -127,6 +127,8 @@ function loadReadyOperands(contraction: Contraction, next: number | undefined): 
   const { prepared, plan, state } = contraction;
   const ahead = plan.order.slice(next === undefined ? plan.order.length : plan.order.indexOf(next));
   const moving = ahead.filter((axis) => plan.tile[axis]! < state.positions[axis]!.max);
+  // What is loaded before a loop without trips would stay in its queue.
+  if (moving.some((axis) => state.positions[axis]!.min < 1)) return;
   for (const [leaf, panel, depth] of operandList(prepared, plan)) {
     if (!panel || contraction.operands.has(leaf)) continue;
     if (moving.some((axis) => usesAxis(leaf.access, axis))) continue;

@@ -116,21 +116,18 @@ export function openSpatialLoops(state: TileState): number {
 
 /** Loads the leaves that no loop still to come moves; `next` is the axis of the loop about to be opened. */
 export function loadReady(state: TileState, next: number | undefined): void {
-  // What is loaded before a loop without trips would stay in its queue.
-  if (next !== undefined && state.positions[next]!.min < 1) {
-    state.loopsAhead = state.loopsAhead.filter((axis) => axis !== next);
-    return;
-  }
   const ahead = state.loopsAhead.filter(
     (axis) => state.plan.tile[axis]! < state.positions[axis]!.max || axis === next,
   );
+  state.loopsAhead = state.loopsAhead.filter((axis) => axis !== next);
+  // What is loaded before a loop without trips would stay in its queue.
+  if (ahead.some((axis) => state.positions[axis]!.min < 1)) return;
   for (const leaf of state.prepared.leaves) {
     if (state.tiles.has(leaf) || ahead.some((axis) => usesAxis(leaf.access, axis))) continue;
     if (state.plan.rowChunk !== undefined && rowAxes(state).some((a) => usesAxis(leaf.access, a)))
       continue;
     state.tiles.set(leaf, loadLeaf(state, leaf, state.insideTime ? state.plan.depthIn : 1));
   }
-  state.loopsAhead = state.loopsAhead.filter((axis) => axis !== next);
 }
 
 export function loadLeaf(state: TileState, leaf: Leaf, depth: number): Tile {

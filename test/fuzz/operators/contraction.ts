@@ -286,7 +286,7 @@ export const contractionRows: Readonly<Record<string, Row>> = {
     const rank = g.r.pick([2, 3]);
     const n = int(g, 1, 2);
     return {
-      inputs: [g.tensor("f32", [n, rank, rank + 1]), g.ints([n, 1, ...list(g, rank, 1, 4)])],
+      inputs: [g.tensor("f32", [n, rank, rank + 1]), g.ints([n, 1, ...list(g, rank, 2, 4)])],
       attributes: { align_corners: g.maybe(0.5, () => g.r.integer(0, 1)) },
     };
   },
