@@ -17,7 +17,16 @@ import type { Tensor } from "../numerics/tensor.js";
 import { fail, InternalError } from "../support/diagnostic.js";
 import type { GraphBuilder } from "./builder.js";
 import { castLane } from "./cast.js";
-import { type Dim, dimAdd, dimEquals, dimMul, dimProduct } from "./dim.js";
+import {
+  type Dim,
+  dimAdd,
+  dimEquals,
+  dimMax,
+  dimMin,
+  dimMul,
+  dimProduct,
+  dimSub,
+} from "./dim.js";
 import { type AssemblyOptions, GraphAssembly } from "./graph-assembly.js";
 import * as shapes from "./graph-shapes.js";
 import type {
@@ -204,10 +213,10 @@ class Builder implements GraphBuilder {
   gather(data: Value, indices: Value, axis: number): Value {
     const at = shapes.resolveAxis(axis, shapes.requireKnownShape(data).shape.length);
     const { dtype, shape } = shapes.gatherType(data, shapes.requireKnownShape(indices), at);
-    const walk = progression(indices);
+    const extent = data.shape[at]!;
+    const walk = progression(indices) ?? openIndex(indices, extent);
     if (walk !== undefined) {
-      const extent = data.shape[at]!;
-      const start = walk.start < 0 ? dimAdd(extent, walk.start) : walk.start;
+      const start = dimMin(walk.start) < 0 ? dimAdd(extent, walk.start) : walk.start;
       const picked = this.sliceAxis(data, at, start, walk.count, walk.step);
       return this.reshape(picked, shape);
     }
@@ -432,9 +441,21 @@ function withSharedInputs(
 }
 
 /** Indices that a strided slice could read, all from one end. */
-function progression({
-  data,
-}: Value): { readonly start: number; readonly step: number; readonly count: number } | undefined {
+interface Progression {
+  readonly start: Dim;
+  readonly step: number;
+  readonly count: number;
+}
+
+/** One index that is known as a dim, if it is inside whatever the dims are. */
+function openIndex({ dims }: Value, extent: Dim): Progression | undefined {
+  const [start, ...more] = dims ?? [];
+  if (start === undefined || more.length > 0) return undefined;
+  const isInside = dimMin(start) >= 0 && dimMax(dimSub(start, extent)) < 0;
+  return isInside ? { start, step: 1, count: 1 } : undefined;
+}
+
+function progression({ data }: Value): (Progression & { readonly start: number }) | undefined {
   const values = data?.data;
   if (values === undefined || values.length === 0 || values.length > 4096) return undefined;
   const start = Number(values[0]);

@@ -3,6 +3,7 @@
  * Lives in `ir` because host operations keep it; it knows nothing of protobuf.
  */
 import type { Tensor } from "../numerics/tensor.js";
+import type { GraphBuilder } from "./builder.js";
 import type { Graph, Value } from "./graph.js";
 
 export interface OnnxNode {
@@ -38,4 +39,6 @@ export interface SubgraphTemplate {
   readonly captures: readonly string[];
   /** Imports the body with the given values for its inputs and captures. */
   instantiate(values: ReadonlyMap<string, Value>): Graph;
+  /** The body's nodes in a builder that has these values for its inputs and captures: its outputs. */
+  inline(b: GraphBuilder, values: ReadonlyMap<string, Value>): readonly Value[];
 }

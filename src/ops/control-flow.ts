@@ -1,9 +1,11 @@
 /**
- * If, Loop, Scan and SequenceMap, evaluated on the host by running their bodies. An If whose condition is
- * known never gets here: the import puts its branch in place.
+ * If, Loop, Scan and SequenceMap, and how the host evaluates them: by running their bodies. What they become on the
+ * device is in `control-lowering.ts`. An If whose condition is known never gets here: the import puts its branch in
+ * place.
  *
  * The inputs of such a node are followed by what its subgraphs capture, in the order of their templates.
  */
+import { lowerIf, lowerLoop, lowerScan } from "./control-lowering.js";
 import { padTensor } from "../ir/evaluate-movement.js";
 import type { Value } from "../ir/graph.js";
 import type { Tensor } from "../numerics/tensor.js";
@@ -18,26 +20,40 @@ import {
   type NodeContext,
   type OperatorRecord,
 } from "./record.js";
+import { type ScanPlan, scanPlan } from "./scan-plan.js";
 import { runnerOf, type SubgraphRunner } from "./subgraph.js";
 import { bodyTypes, commonType, hostType, inferStates } from "./subgraph-types.js";
 import { emptyStack, type StackOptions, stackTensors, takeSlice } from "./tensor-stack.js";
 
 export const controlFlowOperators: readonly OperatorRecord[] = [
-  hostOnly("If", { since: 1 }, "its condition depends on data", {
+  {
+    name: "If",
+    domain: "",
+    since: 1,
+    lower: lowerIf,
     evaluate: evaluateIf,
     infer: inferIf,
-  }),
-  hostOnly("Loop", { since: 1 }, "loops run on the host", {
+  },
+  {
+    name: "Loop",
+    domain: "",
+    since: 1,
+    note: "on the host where the number of scanned parts depends on data, or a state changes its shape",
+    lower: lowerLoop,
     evaluate: evaluateLoop,
     infer: inferLoop,
-  }),
-  hostOnly("Scan", { since: 8, until: 8 }, "scans run on the host", {
+  },
+  hostOnly("Scan", { since: 8, until: 8 }, "scans with a batch dimension run on the host", {
     evaluate: evaluateBatchedScan,
   }),
-  hostOnly("Scan", { since: 9 }, "scans run on the host", {
+  {
+    name: "Scan",
+    domain: "",
+    since: 9,
+    lower: lowerScan,
     evaluate: evaluateScan,
     infer: inferScan,
-  }),
+  },
   hostOnly("SequenceMap", { since: 17 }, "sequences stay on the host", {
     evaluate: evaluateSequenceMap,
   }),
@@ -151,32 +167,6 @@ function inferScan(c: LowerContext): readonly (HostType | undefined)[] {
     slices: () => sequences[0]?.shape[axes[0]!],
     axis: (i) => plan.outputAxes[i] ?? 0,
   });
-}
-
-interface ScanPlan {
-  readonly stateCount: number;
-  readonly scanCount: number;
-  readonly inputAxes: readonly number[];
-  readonly outputAxes: readonly number[];
-  /** 1 where a sequence is read (or an output written) from its end. */
-  readonly inputDirections: readonly number[];
-  readonly outputDirections: readonly number[];
-}
-
-function scanPlan(c: NodeContext, outputCount: number): ScanPlan {
-  const scanCount = c.int("num_scan_inputs") ?? c.invalid("L0108", "num_scan_inputs is missing");
-  const stateCount = c.node.inputNames.length - scanCount;
-  if (stateCount < 0 || scanCount < 1 || outputCount < stateCount) {
-    c.invalid("L0108", `num_scan_inputs ${scanCount} does not fit the node's inputs`);
-  }
-  return {
-    stateCount,
-    scanCount,
-    inputAxes: c.ints("scan_input_axes", []),
-    outputAxes: c.ints("scan_output_axes", []),
-    inputDirections: c.ints("scan_input_directions", []),
-    outputDirections: c.ints("scan_output_directions", []),
-  };
 }
 
 interface ScanRun {

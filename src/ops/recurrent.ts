@@ -192,7 +192,6 @@ function looped(c: LowerContext, layer: Layer): DirectionResult {
     origins: [{ node: node.name, operator: node.operator }],
     states: first.memory === undefined ? [first.hidden] : [first.hidden, first.memory],
     captured: names.map((name) => read[name]!),
-    scans: [{ axis: batchFirst ? 1 : 0, reverse: backwards }],
     body(b, { index, states: [hidden, memory], captured }) {
       const inside = Object.fromEntries(names.map((name, i) => [name, captured[i]!]));
       const inner: Layer = {
@@ -205,7 +204,8 @@ function looped(c: LowerContext, layer: Layer): DirectionResult {
       const before: CellState = { hidden: hidden!, ...(memory && { memory }) };
       const after = stepOf({ ...c, b }, inner, t, before);
       const next = [after.state.hidden, after.state.memory].filter((v) => v !== undefined);
-      return { states: next, scanned: [after.output] };
+      const part = { part: after.output, axis: batchFirst ? 1 : 0, reverse: backwards };
+      return { states: next, scanned: [part] };
     },
   });
   const [hidden, memory] = states;

@@ -102,7 +102,7 @@ describe("Loop", () => {
     };
     const { graph: imported } = importModel(onnxModel(growing));
     expect(imported.nodes.map((n) => n.op.kind === "host" && n.op.reason)).toEqual([
-      "loops run on the host",
+      "a state changes its type or shape",
       'the shape of "end" depends on data',
     ]);
     expect(run(growing, { start: f32([1], [1]) })).toEqual({ length: i64([1], [8]) });

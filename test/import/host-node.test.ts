@@ -9,12 +9,17 @@ import type { HostOperation, Node } from "../../src/ir/graph.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { decodeModel, encodeModel, type Model } from "../../src/onnx/model.js";
 import { evaluateHostOperation } from "../../src/ops/evaluate-node.js";
-import { attribute, bool, f32, graphProto, node, onnxModel } from "../support/onnx-builder.js";
+import { attribute, bool, graphProto, node, onnxModel } from "../support/onnx-builder.js";
+
+/** The device has no doubles, so nothing of an If over them leaves the host. */
+function f64(shape: readonly number[], values: readonly number[]): Tensor {
+  return { dtype: "f64", shape, data: Float64Array.from(values) };
+}
 
 function hostNode(model: Model, dims = new Map<string, number>()): Node & { op: HostOperation } {
   const { graph } = importModel(model, {
     dims,
-    externalData: { read: () => new Uint8Array(Float32Array.of(100).buffer) },
+    externalData: { read: () => new Uint8Array(Float64Array.of(100).buffer) },
   });
   return graph.nodes.find((n): n is Node & { op: HostOperation } => n.op.kind === "host")!;
 }
@@ -31,7 +36,7 @@ const conditional = (then: Parameters<typeof graphProto>[0]) =>
   node("If", ["c"], ["y"], {
     then_branch: { graph: graphProto(then) },
     else_branch: {
-      graph: graphProto({ nodes: [node("Neg", ["x"], ["r"])], outputs: { r: "f32[1]" } }),
+      graph: graphProto({ nodes: [node("Neg", ["x"], ["r"])], outputs: { r: "f64[1]" } }),
     },
   });
 
@@ -61,16 +66,16 @@ describe("a host node as a model of its own", () => {
   test("takes what its subgraphs capture, each name once", () => {
     const original = hostNode(
       onnxModel({
-        inputs: { c: "bool[]", x: "f32[1]" },
-        nodes: [conditional({ nodes: [node("Add", ["x", "w"], ["r"])], outputs: { r: "f32[1]" } })],
-        initializers: { w: f32([1], [10]) },
-        outputs: { y: "f32[1]" },
+        inputs: { c: "bool[]", x: "f64[1]" },
+        nodes: [conditional({ nodes: [node("Add", ["x", "w"], ["r"])], outputs: { r: "f64[1]" } })],
+        initializers: { w: f64([1], [10]) },
+        outputs: { y: "f64[1]" },
       }),
     );
     expect(hostInputNames(original.op)).toEqual(["c", "x", "w", "x"]);
-    const x = f32([1], [1]);
-    const { model, results } = bothWays(original, [bool([], [true]), x, f32([1], [10]), x]);
-    expect(results).toEqual([[f32([1], [11])], [f32([1], [11])]]);
+    const x = f64([1], [1]);
+    const { model, results } = bothWays(original, [bool([], [true]), x, f64([1], [10]), x]);
+    expect(results).toEqual([[f64([1], [11])], [f64([1], [11])]]);
     expect(model.graph.input.map((i) => i.name)).toEqual(["c", "x", "w"]);
   });
 
@@ -78,15 +83,15 @@ describe("a host node as a model of its own", () => {
     const external = {
       name: "w",
       dims: [1],
-      dataType: 1,
+      dataType: 11,
       dataLocation: 1,
       externalData: [{ key: "location", value: "weights" }],
     };
-    const then = graphProto({ nodes: [node("Add", ["x", "w"], ["r"])], outputs: { r: "f32[1]" } });
+    const then = graphProto({ nodes: [node("Add", ["x", "w"], ["r"])], outputs: { r: "f64[1]" } });
     const branch = attribute("then_branch", { graph: { ...then, initializer: [external] } });
     const original = hostNode(
       onnxModel({
-        inputs: { c: "bool[]", x: "f32[1]" },
+        inputs: { c: "bool[]", x: "f64[1]" },
         nodes: [
           {
             ...node("If", ["c"], ["y"]),
@@ -96,11 +101,11 @@ describe("a host node as a model of its own", () => {
             ],
           },
         ],
-        outputs: { y: "f32[1]" },
+        outputs: { y: "f64[1]" },
       }),
     );
-    const inputs = [bool([], [true]), f32([1], [1]), f32([1], [1])];
-    expect(bothWays(original, inputs).results).toEqual([[f32([1], [101])], [f32([1], [101])]]);
+    const inputs = [bool([], [true]), f64([1], [1]), f64([1], [1])];
+    expect(bothWays(original, inputs).results).toEqual([[f64([1], [101])], [f64([1], [101])]]);
   });
 
   test("has the attributes of the call that it stands in", () => {
@@ -119,19 +124,20 @@ describe("a host node as a model of its own", () => {
               conditional({
                 nodes: [
                   node("Constant", [], ["k"], { value_float: { ref: "by", type: "float" } }),
-                  node("Mul", ["x", "k"], ["r"]),
+                  node("Cast", ["k"], ["wide"], { to: 11 }),
+                  node("Mul", ["x", "wide"], ["r"]),
                 ],
-                outputs: { r: "f32[1]" },
+                outputs: { r: "f64[1]" },
               }),
             ],
           },
         ],
-        inputs: { c: "bool[]", x: "f32[1]" },
+        inputs: { c: "bool[]", x: "f64[1]" },
         nodes: [node("my::F", ["c", "x"], ["y"], { by: { float: 3 } })],
-        outputs: { y: "f32[1]" },
+        outputs: { y: "f64[1]" },
       }),
     );
-    const inputs = [bool([], [true]), f32([1], [2]), f32([1], [2])];
-    expect(bothWays(original, inputs).results).toEqual([[f32([1], [6])], [f32([1], [6])]]);
+    const inputs = [bool([], [true]), f64([1], [2]), f64([1], [2])];
+    expect(bothWays(original, inputs).results).toEqual([[f64([1], [6])], [f64([1], [6])]]);
   });
 });

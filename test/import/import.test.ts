@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
 import { importModel, type ImportOptions } from "../../src/compiler/1-import/import.js";
+import { bodiesOf } from "../../src/ir/control.js";
 import type { DimRange } from "../../src/compiler/1-import/symbols.js";
 import { dimText } from "../../src/ir/dim.js";
 import type { Graph } from "../../src/ir/graph.js";
@@ -524,10 +525,11 @@ describe("an If", () => {
     ]);
   });
 
-  test("runs on the host otherwise, its result's type known", () => {
+  test("otherwise has both branches as bodies, which take what either captures", () => {
     const graph = imported(model({}));
     const [first] = graph.nodes;
-    expect(first!.op).toMatchObject({ kind: "host", reason: "its condition depends on data" });
+    const bodies = bodiesOf(first!.op).map((body) => body.nodes.map((n) => n.origins[0]!.operator));
+    expect(bodies).toEqual([["Neg"], ["Abs"]]);
     expect(first!.inputs.map((v) => v.name)).toEqual(["c", "x", "x"]);
     expect(first!.outputs[0]).toMatchObject({ name: "y", dtype: "f32", shape: [2] });
     const inputs = { x: f32([2], [-1, 0]), c: bool([], [false]) };
@@ -549,5 +551,7 @@ describe("an If", () => {
       outputs: { y: "f32[?]" },
     });
     expect(graph.nodes[0]!.outputs[0]!.shape).toEqual([2]);
+    const [then, otherwise] = bodiesOf(graph.nodes[0]!.op);
+    expect([then, otherwise].map((branch) => branch!.nodes[0]!.op.kind)).toEqual(["host", "map"]);
   });
 });

@@ -156,7 +156,6 @@ test("a loop over constants folds; one over an open extent stays", () => {
       origins: [],
       states: [one],
       captured: [x],
-      scans: [],
       body: (inner, { index, states: [sum], captured: [all] }) => {
         const own = inner.sliceAxis(all!, 0, index, 1);
         return { states: [inner.map("f32", [sum!, own], (l, p, q) => l.add(p!, q!))], scanned: [] };

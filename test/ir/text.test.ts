@@ -92,6 +92,9 @@ describe("the text form", () => {
       instantiate: () => {
         throw new Error("not instantiated");
       },
+      inline: () => {
+        throw new Error("not inlined");
+      },
     };
     const attributes = new Map<string, AttributeValue>([
       ["i", { kind: "int", value: -(2n ** 63n) }],

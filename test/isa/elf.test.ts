@@ -131,6 +131,7 @@ describe("executables as ELF files", () => {
       outputNames: ["o"],
       captures: [],
       instantiate: () => hostGraph(),
+      inline: () => [],
     };
     const codec: SubgraphCodec = {
       encode: () => Uint8Array.of(1, 2, 3),

@@ -6,6 +6,7 @@
 import type { GraphBuilder } from "../../ir/builder.js";
 import { createGraphBuilder } from "../../ir/graph-builder.js";
 import type { Graph, Value } from "../../ir/graph.js";
+import { valueInBody } from "../../ir/loop-builder.js";
 import type { AttributeValue, OnnxNode, SubgraphTemplate } from "../../ir/onnx-node.js";
 import type { FunctionProto, GraphProto } from "../../onnx/schema.js";
 import { atNode } from "../../ops/context.js";
@@ -253,6 +254,7 @@ export function createTemplate(
     outputNames,
     captures,
     instantiate: (values) => instantiate(frame, graph, captures, values),
+    inline: (b, values) => inline(frame, graph, { captures, b, values }),
   };
   const { opsets, caller, model } = frame;
   rememberTemplate(template, { graph, opsets, caller, model });
@@ -265,36 +267,50 @@ function instantiate(
   captures: readonly string[],
   values: ReadonlyMap<string, Value>,
 ): Graph {
-  const body = graphBody(graph);
+  const { inputNames, outputNames } = graphBody(graph);
   const b = createGraphBuilder();
+  const own = [...captures, ...inputNames].map((name) => {
+    return [name, valueInBody(b, name, values.get(name) ?? lacks(graph, name))] as const;
+  });
+  const outputs = inline(frame, graph, { captures, b, values: new Map(own) });
+  return b.finish(
+    graph.name ?? "",
+    outputNames.map((name, i) => ({ name, value: outputs[i]! })),
+  );
+}
+
+interface Inlining {
+  readonly captures: readonly string[];
+  readonly b: GraphBuilder;
+  readonly values: ReadonlyMap<string, Value>;
+}
+
+function inline(
+  frame: Frame,
+  graph: GraphProto,
+  { captures, b, values }: Inlining,
+): readonly Value[] {
+  const body = graphBody(graph);
+  const given = [...values.values()].map((value) => value.name);
   const inner: Frame = {
     ...frame,
     b,
     depth: frame.depth + 1,
-    taken: new Set(body.inputNames),
+    taken: new Set([...captures, ...body.inputNames, ...given]),
     declared: frame.model.declaredTypes(graph),
     offered: new Set(),
   };
-  for (const name of captures) inner.taken.add(name);
   const bindings = new Map<string, Value | undefined>();
   for (const name of body.captures) bindings.set(name, undefined);
   for (const name of [...captures, ...body.inputNames]) {
-    const value = values.get(name);
-    if (value === undefined) throw new InternalError(`subgraph ${graph.name} lacks "${name}"`);
-    bindings.set(name, freshValue(b, name, value));
+    bindings.set(name, values.get(name) ?? lacks(graph, name));
   }
   const outputs = importBody(inner, body, bindings);
-  return b.finish(
-    graph.name ?? "",
-    body.outputNames.map((name, i) => ({ name, value: requireOutput(name, outputs[i]) })),
-  );
+  return body.outputNames.map((name, i) => requireOutput(name, outputs[i]));
 }
 
-/** The same value as an input or constant of another graph. */
-function freshValue(b: GraphBuilder, name: string, value: Value): Value {
-  if (value.data !== undefined) return b.constant(value.data, name);
-  if (value.dims !== undefined) return b.dims(value.dims, { scalar: value.shape.length === 0 });
-  return b.input(name, value.dtype, value.unknownShape ? undefined : value.shape);
+function lacks(graph: GraphProto, name: string): never {
+  throw new InternalError(`subgraph ${graph.name} lacks "${name}"`);
 }
 
 export function requireOutput(name: string, value: Value | undefined): Value {

@@ -7,6 +7,7 @@
  * Maps whose result takes more memory than their operands stay apart: each reader has its own, fused into its kernel.
  */
 import { dimMax, dimText } from "../../ir/dim.js";
+import { isPlain } from "../../ir/operation-types.js";
 import type { Graph, Node, Value } from "../../ir/graph.js";
 import { byteLength } from "../../numerics/dtype.js";
 import { rewriteNodes } from "./rewrite.js";
@@ -20,7 +21,7 @@ export function shareEqual(graph: Graph): Graph {
   };
   const made = new Map<string, readonly Value[]>();
   return rewriteNodes(graph, (node) => {
-    if (node.op.kind === "host" || enlarges(node)) return undefined;
+    if (!isPlain(node.op) || enlarges(node)) return undefined;
     const operands = node.inputs.map(numberOf).join(" ");
     const key = `${operationText(node)} of ${operands} to ${node.outputs.map(typeText).join(" ")}`;
     const known = made.get(key);

@@ -1,0 +1,311 @@
+/**
+ * If, Loop and Scan as core operations with bodies. What a body cannot do on the device is a host operation inside it;
+ * a node none of whose bodies has work for the device is declined and stays whole on the host.
+ */
+import type { GraphBuilder } from "../ir/builder.js";
+import { bodiesOf, samePassedType } from "../ir/control.js";
+import { type Dim, dimAdd, dimSub, NeedsBinding } from "../ir/dim.js";
+import { createGraphBuilder } from "../ir/graph-builder.js";
+import { requireEqual } from "../ir/graph-shapes.js";
+import type { Graph, Node, Origin, Value } from "../ir/graph.js";
+import {
+  isKnown,
+  type LoopPlan,
+  type LoopTrip,
+  makeLoop,
+  type TripResults,
+  tripsMax,
+  valueInBody,
+} from "../ir/loop-builder.js";
+import { deviceDTypes } from "../numerics/dtype.js";
+import type { Tensor } from "../numerics/tensor.js";
+import { DiagnosticError } from "../support/diagnostic.js";
+import { range } from "./helpers.js";
+import { Decline, type LowerContext } from "./record.js";
+import { scanPlan } from "./scan-plan.js";
+import { captured, templateOf } from "./subgraph.js";
+
+type Results = readonly (Value | undefined)[];
+
+/** Both branches; one whose shapes do not fit what it is given stays a node for the host, which says so if it runs. */
+export function lowerIf(c: LowerContext): Results {
+  requireUnknown(c);
+  const made = ["then_branch", "else_branch"].map((name) => branchOf(c, name));
+  const types = made.find((body) => body !== undefined)?.outputs.map(({ value }) => value);
+  if (types === undefined) throw new Decline("neither branch fits what it is given");
+  const bodies = made.map((body, i) => body ?? hostBranch(c, i === 0, types));
+  requireDeviceWork(bodies);
+  for (const { outputs } of bodies) {
+    requireSameTypes(
+      outputs.map(({ value }) => value),
+      types,
+      "its branches give different types",
+    );
+  }
+  const operands = [...captured(c.node.attributes, c).values()].filter((value) => !isKnown(value));
+  return c.b.control({ kind: "if", bodies }, [c.input(0), ...operands, ...operands]);
+}
+
+/** Takes what any of the node's bodies captures, whether this one reads it or not. */
+function branchOf(c: LowerContext, attribute: string): Graph | undefined {
+  const { b, inside } = openBranch(c);
+  try {
+    const outputs = inBody(() => templateOf(c, attribute).inline(b, inside));
+    return b.finish(attribute, named(outputs));
+  } catch (error) {
+    if (isShapeError(error)) return undefined;
+    throw error;
+  }
+}
+
+function hostBranch(c: LowerContext, condition: boolean, types: readonly Value[]): Graph {
+  const { b, inside } = openBranch(c);
+  const captures = [...c.node.attributes.values()].flatMap((attribute) =>
+    attribute.kind === "graph" ? attribute.value.captures : [],
+  );
+  const outputs = b.host(
+    c.node,
+    "the shapes in this branch do not fit what it is given",
+    [b.constant(truth(condition)), ...captures.map((name) => inside.get(name))],
+    types.map(({ dtype, shape, unknownShape }, i) => ({
+      name: `result.${i}`,
+      dtype,
+      ...(unknownShape ? {} : { shape }),
+    })),
+  );
+  return b.finish("host", named(outputs));
+}
+
+function openBranch(c: LowerContext) {
+  const b = createGraphBuilder();
+  b.setOrigins(originsOf(c));
+  const outer = [...captured(c.node.attributes, c)];
+  const inside = new Map(outer.map(([name, value]) => [name, valueInBody(b, name, value)]));
+  return { b, inside };
+}
+
+function named(outputs: readonly Value[]): { name: string; value: Value }[] {
+  return outputs.map((value, i) => ({ name: `out.${i}`, value }));
+}
+
+/** The trip number is a symbol of the body; where shapes would depend on it, a state that counts. */
+export function lowerLoop(c: LowerContext): Results {
+  requireUnknown(c);
+  const states = c.inputs.slice(2, c.node.inputNames.length);
+  if (!states.every((value) => value !== undefined)) throw new Decline("a state is left out");
+  const trips = tripCount(c);
+  const limit = c.inputs[0]?.data === undefined && trips === undefined ? c.inputs[0] : undefined;
+  const outer = captured(c.node.attributes, c);
+  const plan = (counts: boolean): LoopPlan => {
+    const condition = firstCondition(c, limit);
+    return {
+      ...loopHead(c),
+      ...(trips === undefined ? {} : { trips }),
+      ...(condition === undefined ? {} : { condition }),
+      states: counts ? [...states, c.b.constant(int64(0))] : states,
+      captured: limit === undefined ? [...outer.values()] : [...outer.values(), limit],
+      body: (b, trip) => loopTrip({ c, b, trip, outer, states, counts, limit }),
+    };
+  };
+  const { op, operands } = withIndex(
+    () => makeLoop(c.b, plan(false)),
+    () => makeLoop(c.b, plan(true)),
+  );
+  if (op.condition && op.scans.length > 0) {
+    throw new Decline("how many parts it stacks depends on data");
+  }
+  requireDeviceWork(op.bodies);
+  const results = c.b.control(op, operands);
+  return [...results.slice(0, states.length), ...results.slice(op.states)];
+}
+
+interface LoopBody {
+  readonly c: LowerContext;
+  readonly b: GraphBuilder;
+  readonly trip: LoopTrip;
+  readonly outer: ReadonlyMap<string, Value>;
+  readonly states: readonly Value[];
+  /** Whether the last state is the number of the trip. */
+  readonly counts: boolean;
+  /** Trips at most, where only the run shows it; the last captured value is it. */
+  readonly limit: Value | undefined;
+}
+
+function loopTrip({ c, b, trip, outer, states, counts, limit }: LoopBody): TripResults {
+  const template = templateOf(c, "body");
+  const number = counts ? trip.states.at(-1)! : b.dims([trip.index], { scalar: true });
+  const inputs = [number, b.constant(truth(true)), ...trip.states];
+  const inside = new Map([...outer.keys()].map((name, i) => [name, trip.captured[i]!]));
+  template.inputNames.forEach((name, i) => inside.set(name, inputs[i]!));
+  const [condition, ...results] = template.inline(b, inside);
+  const next = results.slice(0, states.length);
+  requireSameTypes(next, states, "a state changes its type or shape");
+  const own = counts ? [...next, increment(b, number)] : next;
+  const after = counts ? own.at(-1)! : b.dims([dimAdd(trip.index, 1)], { scalar: true });
+  return {
+    condition:
+      limit === undefined
+        ? oneOf(b, condition!)
+        : isBelow(b, after, trip.captured.at(-1)!, condition!),
+    states: own,
+    scanned: results.slice(states.length).map((x) => {
+      void rankOf(x);
+      return { part: b.unsqueeze(x, [0]), axis: 0, reverse: false };
+    }),
+  };
+}
+
+function increment(b: GraphBuilder, number: Value): Value {
+  const one = b.constant(int64(1));
+  return b.map("i64", [number, one], (l, x, y) => l.addI(x!, y!));
+}
+
+/** One bool, whatever its rank. */
+function oneOf(b: GraphBuilder, condition: Value): Value {
+  if (condition.unknownShape) throw new Decline("the shape of its condition depends on data");
+  return b.reshape(condition, []);
+}
+
+function isBelow(b: GraphBuilder, number: Value, limit: Value, condition: Value): Value {
+  const inputs = [b.reshape(number, []), b.reshape(limit, []), oneOf(b, condition)];
+  return b.map("bool", inputs, (l, n, most, go) => l.and(l.ltI(n!, most!), go!));
+}
+
+/** Undefined where it goes on in any case. */
+function firstCondition(c: LowerContext, limit: Value | undefined): Value | undefined {
+  const first = c.inputs[1] === undefined ? undefined : oneOf(c.b, c.inputs[1]);
+  if (limit === undefined) return first;
+  return isBelow(c.b, c.b.constant(int64(0)), limit, first ?? c.b.constant(truth(true)));
+}
+
+/** Trips at most as far as that is known; undefined: that depends on data, or there is no limit. */
+function tripCount(c: LowerContext): Dim | undefined {
+  const [trips] = c.dims(0) ?? [];
+  if (typeof trips !== "number") return trips;
+  return trips > tripsMax ? undefined : Math.max(0, trips);
+}
+
+/** Sequences are captured whole; a trip reads its slice of them. */
+export function lowerScan(c: LowerContext): Results {
+  requireUnknown(c);
+  const plan = scanPlan(c, c.outputCount);
+  const states = range(0, plan.stateCount).map((i) => c.input(i));
+  const sequences = range(0, plan.scanCount).map((i) => c.input(plan.stateCount + i));
+  const axes = sequences.map((x, i) => c.axis(plan.inputAxes[i] ?? 0, x.shape.length));
+  const [trips, ...others] = sequences.map((x, i) => x.shape[axes[i]!]!);
+  for (const other of others) requireEqual(trips!, other, "the scanned inputs differ in length");
+  if (trips === 0) throw new Decline("it scans nothing");
+  const outer = captured(c.node.attributes, c);
+  const template = templateOf(c, "body");
+  const elements = (b: GraphBuilder, { index, captured: [...read] }: LoopTrip): Value[] =>
+    sequences.map((_, i) => {
+      const at = plan.inputDirections[i] === 1 ? dimSub(dimSub(trips!, 1), index) : index;
+      return b.squeeze(b.sliceAxis(read[i]!, axes[i]!, at, 1), [axes[i]!]);
+    });
+  const make = () =>
+    makeLoop(c.b, {
+      ...loopHead(c),
+      trips: trips!,
+      states,
+      captured: [...sequences, ...outer.values()],
+      body(b, trip) {
+        const inputs = [...trip.states, ...elements(b, trip)];
+        const read = trip.captured.slice(sequences.length);
+        const inside = new Map([...outer.keys()].map((name, i) => [name, read[i]!]));
+        template.inputNames.forEach((name, i) => inside.set(name, inputs[i]!));
+        const results = template.inline(b, inside);
+        const next = results.slice(0, states.length);
+        requireSameTypes(next, states, "a state changes its type or shape");
+        const scanned = results.slice(states.length).map((x, i) => {
+          const axis = c.axis(plan.outputAxes[i] ?? 0, rankOf(x) + 1);
+          return { part: b.unsqueeze(x, [axis]), axis, reverse: plan.outputDirections[i] === 1 };
+        });
+        return { states: next, scanned };
+      },
+    });
+  const { op, operands } = inBody(make);
+  requireDeviceWork(op.bodies);
+  return c.b.control(op, operands);
+}
+
+function rankOf({ shape, unknownShape }: Value): number {
+  if (unknownShape) throw new Decline("the shape of what it stacks depends on data");
+  return shape.length;
+}
+
+function loopHead(c: LowerContext): Pick<LoopPlan, "name" | "origins"> {
+  return { name: c.node.name, origins: originsOf(c) };
+}
+
+function originsOf({ node }: LowerContext): readonly Origin[] {
+  return [{ node: node.name, operator: node.operator }];
+}
+
+/** What is known in full is evaluated at once. */
+function requireUnknown(c: LowerContext): void {
+  const isConstant = c.inputs.every((value) => value === undefined || value.data !== undefined);
+  if (isConstant) throw new Decline("all that it reads is known");
+}
+
+function requireSameTypes(given: readonly Value[], wanted: readonly Value[], reason: string): void {
+  if (given.length !== wanted.length) throw new Decline(reason);
+  given.forEach((value, i) => {
+    if (!samePassedType(value, wanted[i]!)) throw new Decline(reason);
+  });
+}
+
+function requireDeviceWork(bodies: readonly Graph[]): void {
+  if (!bodies.some(hasDeviceWork)) throw new Decline("nothing in its body runs on the device");
+}
+
+function hasDeviceWork(body: Graph): boolean {
+  return body.nodes.some((node) => bodiesOf(node.op).some(hasDeviceWork) || computes(node));
+}
+
+const computing: ReadonlySet<string> = new Set([
+  "map",
+  "reduce",
+  "contract",
+  "gather",
+  "scatter",
+  "scan",
+]);
+
+function computes({ op, inputs, outputs }: Node): boolean {
+  if (!computing.has(op.kind)) return false;
+  return [...inputs, ...outputs].every(({ dtype }) =>
+    deviceDTypes.some((known) => known === dtype),
+  );
+}
+
+function isShapeError(error: unknown): boolean {
+  return error instanceof DiagnosticError && error.diagnostics.every((d) => d.code === "L0201");
+}
+
+/** A body that needs a dim as a number runs on the host, where dims are numbers. */
+function inBody<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof NeedsBinding) throw new Decline(`in its body ${error.reason}`);
+    throw error;
+  }
+}
+
+/** Made with the trip number as a symbol, or where that cannot be, in the other way. */
+function withIndex<T>(make: () => T, otherwise: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof NeedsBinding) return inBody(otherwise);
+    throw error;
+  }
+}
+
+function truth(value: boolean): Tensor {
+  return { dtype: "bool", shape: [], data: Uint8Array.of(value ? 1 : 0) };
+}
+
+function int64(value: number): Tensor {
+  return { dtype: "i64", shape: [], data: BigInt64Array.of(BigInt(value)) };
+}
