@@ -150,6 +150,15 @@ const equal: readonly Found[] = [
     verdict: "equal",
   },
   {
+    about: "a constant result of a type that the device does not have",
+    model: {
+      nodes: [node("Constant", [], ["y"], { value: tensor("f4e2m1", [2], Uint8Array.of(3, 11)) })],
+      outputs: { y: "f4e2m1" },
+    },
+    runs: [{}],
+    verdict: "equal",
+  },
+  {
     about: "weights that stay for a loop which may run no trip",
     model: {
       inputs: { x: "f32[2, 3, 6, N]" },

@@ -6,7 +6,7 @@
  *   y = reshape(transpose(matmul))   ->   y = copy(reshape(transpose(matmul)))    one kernel
  */
 import type { Graph, Node, Value } from "../../ir/graph.js";
-import { isFloat } from "../../numerics/dtype.js";
+import { deviceDTypes, isFloat } from "../../numerics/dtype.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 
 const movements: ReadonlySet<string> = new Set([
@@ -87,10 +87,7 @@ function isHost({ op }: Node): boolean {
 }
 
 function onDevice(value: Value): boolean {
-  return (
-    !["i64", "u64", "f64", "string", "u32", "i16", "u16"].includes(value.dtype) &&
-    value.unknownShape !== true
-  );
+  return value.unknownShape !== true && deviceDTypes.some((dtype) => dtype === value.dtype);
 }
 
 function withInputs(node: Node, replace: (value: Value) => Value): Node {

@@ -159,14 +159,14 @@ export class Generator {
 
   axis(rank: number): number {
     const axis = this.r.integer(0, Math.max(0, rank - 1));
-    return this.r.chance(0.4) ? axis - rank : axis;
+    return this.opset >= 11 && this.r.chance(0.4) ? axis - rank : axis;
   }
 
   axes(rank: number): readonly number[] {
     const all = this.r.shuffled(Array.from({ length: rank }, (_, i) => i));
     return all
       .slice(0, this.r.integer(0, rank))
-      .map((axis) => (this.r.chance(0.3) ? axis - rank : axis));
+      .map((axis) => (this.opset >= 11 && this.r.chance(0.3) ? axis - rank : axis));
   }
 
   maybe<T>(chance: number, make: () => T): T | undefined {

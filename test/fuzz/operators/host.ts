@@ -155,15 +155,16 @@ export const hostRows: Readonly<Record<string, Row>> = {
   },
   Loop(g) {
     const x = g.tensor("f32", g.shape(0, 3));
+    const type = `f32[${x.shape}]`;
     const body = graphProto({
       name: "body",
-      inputs: { i: "i64[]", go: "bool[]", state: "f32" },
+      inputs: { i: "i64[]", go: "bool[]", state: type },
       nodes: [
         node("Add", ["state", g.r.chance(0.5) ? x.name : "state"], ["next"]),
         node("Identity", ["go"], ["on"]),
         node("Neg", ["next"], ["each"]),
       ],
-      outputs: { on: "bool[]", next: "f32", each: "f32" },
+      outputs: { on: "bool[]", next: type, each: type },
     });
     const stop = g.give(
       { dtype: "bool", shape: [], data: Uint8Array.of(g.r.chance(0.9) ? 1 : 0) },
