@@ -14,19 +14,10 @@ import {
 } from "../numerics/lanes.js";
 import type { LaneProgram } from "../numerics/lane.js";
 import type { Tensor } from "../numerics/tensor.js";
-import { fail, InternalError } from "../support/diagnostic.js";
+import { fail } from "../support/diagnostic.js";
 import type { GraphBuilder } from "./builder.js";
 import { castLane } from "./cast.js";
-import {
-  type Dim,
-  dimAdd,
-  dimEquals,
-  dimMax,
-  dimMin,
-  dimMul,
-  dimProduct,
-  dimSub,
-} from "./dim.js";
+import { type Dim, dimAdd, dimEquals, dimMax, dimMin, dimMul, dimProduct, dimSub } from "./dim.js";
 import { type AssemblyOptions, GraphAssembly } from "./graph-assembly.js";
 import * as shapes from "./graph-shapes.js";
 import type {
@@ -353,7 +344,7 @@ class Builder implements GraphBuilder {
 
   concat(xs: readonly Value[], axis: number): Value {
     const [first] = xs;
-    if (first === undefined) throw new InternalError("concat of nothing");
+    if (first === undefined) fail("L0201", "there is nothing to concatenate");
     for (const x of xs) shapes.requireKnownShape(x);
     const at = shapes.resolveAxis(axis, first.shape.length);
     const { dtype, shape } = shapes.concatType(xs, at);

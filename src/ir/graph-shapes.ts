@@ -223,7 +223,7 @@ export function windowShape(shape: readonly Dim[], axes: readonly WindowAxis[]):
 
 export function concatType(xs: readonly TensorType[], axis: number): TensorType {
   const [first] = xs;
-  if (first === undefined) throw new InternalError("concat of nothing");
+  if (first === undefined) fail("L0201", "there is nothing to concatenate");
   let along: Dim = 0;
   for (const x of xs) {
     requireSameType(first, x, "the tensors to concatenate");

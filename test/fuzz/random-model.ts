@@ -11,7 +11,7 @@ import { findOperator } from "../../src/ops/table.js";
 import { type AttributeInit, modelProto, node } from "../support/onnx-builder.js";
 import type { Random } from "../support/random.js";
 import { Generator, type NodeDraft, type TypedName } from "./operators/generator.js";
-import { rows } from "./operators/table.js";
+import { operatorNames, rowOf } from "./operators/table.js";
 
 export interface RandomModel {
   readonly file: Uint8Array;
@@ -20,8 +20,6 @@ export interface RandomModel {
   /** One node and tame data: what others compute of it can be told from rounding. */
   readonly isPlain: boolean;
 }
-
-const operatorNames = Object.keys(rows);
 
 export function randomModel(r: Random): RandomModel {
   const opset = r.chance(0.7) ? r.integer(13, 23) : r.integer(7, 28);
@@ -32,7 +30,7 @@ export function randomModel(r: Random): RandomModel {
   while (nodes.length < count) {
     const operator = r.pick(operatorNames);
     if (recordOf(operator, opset) === undefined) continue;
-    const draft = rows[operator]!(g, operator);
+    const draft = rowOf(operator)(g, operator);
     nodes.push(...g.before.splice(0), nodeOf(operator, draft, nodes.length));
     operators.push(operator);
     if (nodes.length < count) g.results.push(...resultsOf(g, nodes));

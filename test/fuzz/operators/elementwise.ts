@@ -336,6 +336,18 @@ export const elementwiseRows: Readonly<Record<string, Row>> = {
       },
     };
   },
+  "ai.onnx.ml::FeatureVectorizer"(g) {
+    const rows = g.r.integer(0, 3);
+    const widths = Array.from({ length: g.r.integer(1, 3) }, () => g.r.integer(1, 4));
+    return {
+      inputs: widths.map((width) => g.tensor("f32", [rows, width])),
+      attributes: { inputdimensions: widths },
+    };
+  },
+  "ai.onnx.ml::OneHotEncoder": (g) => ({
+    inputs: [g.numbers(g.r.pick(["i64", "i32", "f32"] as const), g.shape(0, 3), 0, 4)],
+    attributes: { cats_int64s: [0, 1, 2], zeros: g.maybe(0.7, () => 1) },
+  }),
   "ai.onnx.ml::Normalizer": (g) => ({
     inputs: [g.value(g.r.pick(["f32", "i64", "i32"] as const), 1, 2)],
     attributes: { norm: g.r.pick(["MAX", "L1", "L2"]) },
