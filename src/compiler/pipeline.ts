@@ -6,6 +6,7 @@ import type { DecisionRecord } from "../isa/executable.js";
 import type { Graph } from "../ir/graph.js";
 import { contractBf16 } from "./2-optimize/contract-bf16.js";
 import { contractCodes } from "./2-optimize/contract-codes.js";
+import { convertAtBorders } from "./2-optimize/convert-at-borders.js";
 import { depthwiseToReduce } from "./2-optimize/depthwise-to-reduce.js";
 import { expandArgmax } from "./2-optimize/expand-argmax.js";
 import { mergeScales } from "./2-optimize/merge-scales.js";
@@ -38,6 +39,11 @@ export const graphPasses = [
     name: "share-equal",
     why: "exporters write equal operations many times over",
     run: shareEqual,
+  },
+  {
+    name: "convert-at-borders",
+    why: "the device has no doubles; what only passes through them need not go to the host",
+    run: convertAtBorders,
   },
   {
     name: "expand-argmax",
@@ -101,6 +107,7 @@ export const stageNames: readonly string[] = [
 
 /** Rows that may not be swapped, checked when this module is loaded. */
 const passOrder: readonly (readonly [before: string, after: string, why: string])[] = [
+  ["share-equal", "convert-at-borders", "conversions of one input are one"],
   ["expand-argmax", "narrow-integers", "an index in int64 is narrowed only once it is computed"],
   ["expand-argmax", "split-reductions", "an index is found by reductions, which may be long"],
   ["contract-codes", "merge-scales", "it finds the sums that the first one makes"],
