@@ -4,6 +4,7 @@
  * otherwise is tried in turn, so that candidates add up instead of multiplying.
  */
 import type { Kernel, KernelNode } from "../../ir/kernel.js";
+import { kernelKey } from "../../ir/kernel-key.js";
 import { tileLimits } from "../../ir/tile.js";
 import { byteLength } from "../../numerics/dtype.js";
 import type { DeviceMachine } from "../../target/machine.js";
@@ -19,7 +20,7 @@ import type { TileContext } from "./tile-writer.js";
  * fewer cycles than `least`.
  */
 export type PlanChooser = <P>(
-  candidates: readonly P[],
+  candidates: Iterable<P>,
   cyclesOf: (plan: P) => number,
   least: number,
 ) => P | undefined;
@@ -30,8 +31,12 @@ const patience = 2;
 const closeTo = 1.02;
 
 /** The cheapest, as far as it is worth looking; among equals the first. */
-export const bestPlan: PlanChooser = (candidates, cyclesOf, least) => {
-  let best: { plan: (typeof candidates)[number]; cycles: number } | undefined;
+export const bestPlan: PlanChooser = <P>(
+  candidates: Iterable<P>,
+  cyclesOf: (plan: P) => number,
+  least: number,
+) => {
+  let best: { plan: P; cycles: number } | undefined;
   let vain = 0;
   for (const plan of candidates) {
     if (vain === patience || (best !== undefined && best.cycles < least * closeTo)) break;
@@ -53,7 +58,8 @@ export interface ChosenKernel<P> {
 export type Refinement<P> = (plan: P, written: WrittenKernel) => readonly P[];
 
 export interface Choice<P> {
-  readonly candidates: readonly P[];
+  /** At the least one; made as they are looked at. */
+  candidates(): Iterable<P>;
   /** Tried one after the other on what is chosen before. */
   readonly refinements: readonly Refinement<P>[];
   readonly least: number;
@@ -66,64 +72,89 @@ export function choosePlan<P extends TilePlan>(
   { axes, order }: Pick<PreparedGroup, "axes" | "order">,
   { machine, chooser, known }: Pick<TileContext, "machine" | "chooser" | "known">,
 ): ChosenKernel<P> | undefined {
-  const kernels = createKernels(choice, machine);
-  const [first] = choice.candidates;
-  const sample = first === undefined ? undefined : kernels.look(first).written?.kernel;
+  const candidateOf = createCandidates(choice, machine);
+  const [first] = choice.candidates();
+  const sample = first === undefined ? undefined : candidateOf(first).written;
   const extents = order.map((axis) => axes[axis]!.extent);
-  const key = sample === undefined ? undefined : kernelKey([order, extents, sample]);
+  // Groups that differ only in what they are called get the same plan.
+  const key = sample && JSON.stringify([order, extents, kernelKey(sample.kernel)]);
   const same = key === undefined ? undefined : (known.get(key) as P | undefined);
-  const plan = same ?? searchPlan(choice, kernels, chooser);
-  if (plan === undefined) return undefined;
-  if (key !== undefined) known.set(key, plan);
-  return { plan, written: kernels.look(plan).written! };
+  const chosen = same === undefined ? search(choice, candidateOf, chooser) : candidateOf(same);
+  if (chosen === undefined) return undefined;
+  if (key !== undefined) known.set(key, chosen.plan);
+  return { plan: chosen.plan, written: chosen.written! };
 }
 
-/** Groups that differ only in what they are called get the same plan. */
-function kernelKey(of: readonly unknown[]): string {
-  return JSON.stringify(of, (key, value: unknown) =>
-    key === "name" || key === "roles" ? undefined : value,
-  );
-}
-
-function searchPlan<P>(
+function search<P>(
   { candidates, refinements, least }: Choice<P>,
-  kernels: Kernels<P>,
+  candidateOf: (plan: P) => Candidate<P>,
   chooser: PlanChooser,
-): P | undefined {
-  const choose = (plans: readonly P[]): P | undefined =>
-    chooser(distinct(plans), (plan) => kernels.look(plan).cycles, least);
-  let plan = choose(candidates);
+): Candidate<P> | undefined {
+  const choose = (plans: Iterable<P>): Candidate<P> | undefined =>
+    chooser(distinct(plans, candidateOf), ({ cycles }) => cycles, least);
+  let chosen = choose(candidates());
   for (const refine of refinements) {
-    if (plan !== undefined) plan = choose([plan, ...refine(plan, kernels.look(plan).written!)]);
+    if (chosen !== undefined)
+      chosen = choose([chosen.plan, ...refine(chosen.plan, chosen.written!)]);
   }
-  return plan;
+  return chosen;
 }
 
 /** Each once, where it comes first. */
-function distinct<P>(plans: readonly P[]): P[] {
-  const seen = new Set<string>();
-  return plans.filter((plan) => seen.size < seen.add(JSON.stringify(plan)).size);
+function* distinct<P>(
+  plans: Iterable<P>,
+  candidateOf: (plan: P) => Candidate<P>,
+): Generator<Candidate<P>> {
+  const seen = new Set<Candidate<P>>();
+  for (const plan of plans) {
+    const candidate = candidateOf(plan);
+    if (seen.size < seen.add(candidate).size) yield candidate;
+  }
 }
 
-interface Kernels<P> {
-  /** The kernel of a plan, if it fits. */
-  look(plan: P): { readonly cycles: number; readonly written?: WrittenKernel };
+/** A plan, and what is worked out when it is first asked for. */
+class Candidate<P> {
+  readonly plan: P;
+  readonly #write: () => WrittenKernel | undefined;
+  readonly #machine: DeviceMachine;
+  #written: { readonly kernel: WrittenKernel | undefined } | undefined;
+  #cycles: number | undefined;
+
+  constructor(plan: P, write: () => WrittenKernel | undefined, machine: DeviceMachine) {
+    this.plan = plan;
+    this.#write = write;
+    this.#machine = machine;
+  }
+
+  /** Its kernel, if it fits. */
+  get written(): WrittenKernel | undefined {
+    this.#written ??= { kernel: this.#write() };
+    return this.#written.kernel;
+  }
+
+  get cycles(): number {
+    const { written } = this;
+    this.#cycles ??=
+      written === undefined
+        ? Number.POSITIVE_INFINITY
+        : kernelCycles(written.kernel, this.#machine);
+    return this.#cycles;
+  }
 }
 
-function createKernels<P>({ write }: Choice<P>, machine: DeviceMachine): Kernels<P> {
-  const known = new Map<string, ReturnType<Kernels<P>["look"]>>();
-  const make = (plan: P): ReturnType<Kernels<P>["look"]> => {
-    const written = writeFitting(() => write(plan), machine);
-    if (written === undefined) return { cycles: Number.POSITIVE_INFINITY };
-    return { cycles: kernelCycles(written.kernel, machine), written };
-  };
-  return {
-    look(plan) {
-      const key = JSON.stringify(plan);
-      const found = known.get(key) ?? make(plan);
-      known.set(key, found);
-      return found;
-    },
+/** Equal plans are one candidate. */
+function createCandidates<P>(
+  { write }: Choice<P>,
+  machine: DeviceMachine,
+): (plan: P) => Candidate<P> {
+  const known = new Map<string, Candidate<P>>();
+  return (plan) => {
+    const key = JSON.stringify(plan);
+    const made =
+      known.get(key) ??
+      new Candidate(plan, () => writeFitting(() => write(plan), machine), machine);
+    known.set(key, made);
+    return made;
   };
 }
 

@@ -52,13 +52,15 @@ export function planContract(
   const result = prepared.order.filter((axis) => prepared.role(axis) !== "k");
   const splits = splitCandidates(result, prepared, context.machine, contracted(prepared));
   const kTiles = kTilesOf(prepared);
-  const first = firstTiles.flatMap(([rows, columns]) =>
-    panels.flatMap((panel) =>
-      splits.map((split) =>
-        makePlan(prepared, split, { rows, columns, kTile: kTiles[0]!, ...panel }),
-      ),
-    ),
-  );
+  const first = function* (): Generator<ContractPlan> {
+    for (const [rows, columns] of firstTiles) {
+      for (const panel of panels) {
+        for (const split of splits) {
+          yield makePlan(prepared, split, { rows, columns, kTile: kTiles[0]!, ...panel });
+        }
+      }
+    }
+  };
   return choosePlan<ContractPlan>(
     {
       candidates: first,

@@ -43,12 +43,13 @@ export function planRows(
   const hasRows = prepared.order.some((axis) => prepared.axes[axis]!.role === "row");
   const inChunks = (split: readonly SplitChoice[]): RowsPlan[] =>
     hasRows ? rowChunks.map((rowChunk) => ({ ...base(split, 1), rowChunk })) : [];
+  const first = function* (): Generator<RowsPlan> {
+    for (const points of firstPoints) for (const split of splits) yield base(split, points);
+    for (const split of splits) yield* inChunks(split);
+  };
   return choosePlan<RowsPlan>(
     {
-      candidates: [
-        ...firstPoints.flatMap((points) => splits.map((split) => base(split, points))),
-        ...splits.flatMap(inChunks),
-      ],
+      candidates: first,
       refinements: [
         ({ split }) => [...tilePoints.map((points) => base(split, points)), ...inChunks(split)],
         (plan, { kernel }) =>

@@ -18,6 +18,7 @@ import type {
 import type { Program } from "../../isa/program.js";
 import { bodyOperands, tripResults } from "../../ir/control.js";
 import { symbolsOf } from "../../ir/graph-shapes.js";
+import { kernelKey } from "../../ir/kernel-key.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import type { DType } from "../../numerics/dtype.js";
 import { InternalError } from "../../support/diagnostic.js";
@@ -72,6 +73,7 @@ interface State {
   readonly options: ScheduleOptions;
   readonly tiled: TiledGraph;
   readonly programs: Program[];
+  /** By the kernel that a program is made of; one that several launch keeps the names of the first. */
   readonly programKeys: Map<string, number>;
   /** A loop's state has one slot inside and outside. */
   readonly slots: Map<Value, number>;
@@ -259,12 +261,12 @@ function onHostNow(state: State, value: Value): void {
 }
 
 function launchStep(state: State, step: TiledStep & { kind: "launch" }): LaunchStep {
-  const program = emitProgram(step.written.kernel);
-  const key = JSON.stringify(withoutNames(program));
+  const { kernel } = step.written;
+  const key = kernelKey(kernel);
   let index = state.programKeys.get(key);
   if (index === undefined) {
     index = state.programs.length;
-    state.programs.push(program);
+    state.programs.push(emitProgram(kernel));
     state.programKeys.set(key, index);
   }
   return {
@@ -278,14 +280,6 @@ function launchStep(state: State, step: TiledStep & { kind: "launch" }): LaunchS
     origins: step.written.origins,
     plan: step.plan,
   };
-}
-
-/** What equal layers have in common: a program that several launch keeps the names of the first. */
-function withoutNames(program: Program): unknown {
-  const nameless = <T extends { readonly name: string }>(list: readonly T[]): T[] =>
-    list.map((item) => ({ ...item, name: "" }));
-  const { bindings, queues } = program;
-  return { ...program, name: "", bindings: nameless(bindings), queues: nameless(queues) };
 }
 
 function addHostStep(state: State, step: TiledStep & { kind: "host" }): void {
