@@ -26,7 +26,8 @@ export { printKernel } from "./isa/kernel-text.js";
 
 export { createSimulatedDevice, type Device } from "./runtime/device.js";
 export { type LoadedExecutable, loadExecutable } from "./runtime/walk.js";
-export { createModelRunner, machineHash, type ModelRunner } from "./runtime/model-runner.js";
+export { createModelRunner, type ModelRunner } from "./runtime/model-runner.js";
+export { machineHash } from "./target/machine-hash.js";
 export { createJitEngine } from "./sim/jit/jit.js";
 export { createReferenceEngine } from "./sim/reference/reference.js";
 export type { Engine } from "./sim/engine.js";

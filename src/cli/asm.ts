@@ -10,7 +10,8 @@ import { requireSafe } from "../isa/verify.js";
 import { createSimulatedDevice } from "../runtime/device.js";
 import type { Engine } from "../sim/engine.js";
 import { fail } from "../support/diagnostic.js";
-import { command, engineNamed, engineOption } from "./options.js";
+import { engineNamed, engineOption } from "./engine-options.js";
+import { command } from "./options.js";
 import { print, printJson, printTable } from "./output.js";
 
 export function asmCommand() {

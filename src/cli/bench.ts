@@ -6,17 +6,19 @@ import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import { fail } from "../support/diagnostic.js";
 import { gatherInputs } from "./inputs.js";
 import {
-  collectPair,
-  command,
-  deviceNamed,
-  dimOption,
   engineNamed,
   engineOption,
   hostNamed,
   hostRuntimeOption,
+  threadsOption,
+} from "./engine-options.js";
+import {
+  collectPair,
+  command,
+  deviceNamed,
+  dimOption,
   machineOption,
   precisionOption,
-  threadsOption,
 } from "./options.js";
 import { reportOf } from "../analysis/report.js";
 import { createProgress, printJson, printTable } from "./output.js";
@@ -43,7 +45,7 @@ export function benchCommand() {
       const progress = createProgress();
       const file = loadModelFile(path);
       const inputs = gatherInputs(file.model, options.input, options.dim);
-      const machine = deviceNamed(options.machine);
+      const machine = await deviceNamed(options.machine);
       const runner = createModelRunner({
         model: file.model,
         machine,

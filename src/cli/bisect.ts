@@ -6,21 +6,15 @@ import { encodeModel, type Model } from "../onnx/model.js";
 import type { HostValue } from "../ops/record.js";
 import { checkInputs } from "../runtime/check-inputs.js";
 import { modelRule } from "../runtime/judge.js";
-import { machineHash } from "../runtime/model-runner.js";
 import { inputPorts } from "../runtime/model-ports.js";
 import { openFiles } from "../runtime/node/files.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import { findTestSets, readTestSet, type TestSet } from "../runtime/test-case.js";
 import { fail } from "../support/diagnostic.js";
-import {
-  command,
-  deviceNamed,
-  engineNamed,
-  engineOption,
-  machineOption,
-  precisionOption,
-} from "./options.js";
+import { machineHash } from "../target/machine-hash.js";
+import { engineNamed, engineOption } from "./engine-options.js";
+import { command, deviceNamed, machineOption, precisionOption } from "./options.js";
 import { createProgress, note, print, printJson } from "./output.js";
 
 type Values = ReadonlyMap<string, HostValue>;
@@ -37,7 +31,7 @@ export function bisectCommand() {
     .action(async (path, folder, options) => {
       const progress = createProgress();
       const { model, externalData } = loadModelFile(path);
-      const machine = deviceNamed(options.machine);
+      const machine = await deviceNamed(options.machine);
       const source = openFiles(folder);
       const sets = findTestSets(source);
       if (sets.length === 0) {

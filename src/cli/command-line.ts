@@ -3,31 +3,23 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { pc } from "./colors.js";
 import { DiagnosticError, formatDiagnostic } from "../support/diagnostic.js";
-import { asmCommand } from "./asm.js";
-import { benchCommand } from "./bench.js";
-import { bisectCommand } from "./bisect.js";
-import { compileCommand } from "./compile.js";
-import { disasmCommand } from "./disasm.js";
-import { machinesCommand } from "./machines.js";
-import { opsCommand } from "./ops.js";
-import { passesCommand } from "./passes.js";
-import { reportCommand } from "./report.js";
-import { runCommand } from "./run.js";
-import { testCommand } from "./test.js";
 
-const commands = [
-  runCommand,
-  testCommand,
-  compileCommand,
-  reportCommand,
-  disasmCommand,
-  asmCommand,
-  benchCommand,
-  bisectCommand,
-  machinesCommand,
-  opsCommand,
-  passesCommand,
-];
+/** By name, in the order of the help; whoever calls one waits for the code of no other. */
+const commands: ReadonlyMap<string, Load> = new Map<string, Load>([
+  ["run", async () => (await import("./run.js")).runCommand],
+  ["test", async () => (await import("./test.js")).testCommand],
+  ["compile", async () => (await import("./compile.js")).compileCommand],
+  ["report", async () => (await import("./report.js")).reportCommand],
+  ["disasm", async () => (await import("./disasm.js")).disasmCommand],
+  ["asm", async () => (await import("./asm.js")).asmCommand],
+  ["bench", async () => (await import("./bench.js")).benchCommand],
+  ["bisect", async () => (await import("./bisect.js")).bisectCommand],
+  ["machines", async () => (await import("./machines.js")).machinesCommand],
+  ["ops", async () => (await import("./ops.js")).opsCommand],
+  ["passes", async () => (await import("./passes.js")).passesCommand],
+]);
+
+type Load = () => Promise<() => unknown>;
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   const program = new Command("lightloom")
@@ -36,10 +28,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     )
     .version(packageVersion())
     .exitOverride();
-  for (const make of commands) {
-    const made = make();
-    made.exitOverride();
-    program.addCommand(made as unknown as Command);
+  const named = commands.get(argv[0] ?? "");
+  for (const load of named === undefined ? commands.values() : [named]) {
+    const make = await load();
+    program.addCommand((make() as Command).exitOverride());
   }
   process.exitCode = 0;
   try {

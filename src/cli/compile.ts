@@ -10,11 +10,11 @@ import { disassemble } from "../isa/disassemble.js";
 import { everyStep, type Executable } from "../isa/executable.js";
 import { printKernel } from "../isa/kernel-text.js";
 import { writeExecutable } from "../runtime/executable-file.js";
-import { machineHash } from "../runtime/model-runner.js";
 import { writeAtomically } from "../runtime/node/atomic-write.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { fail } from "../support/diagnostic.js";
 import { didYouMean } from "../support/suggest.js";
+import { machineHash } from "../target/machine-hash.js";
 import { command, deviceNamed, dimOption, machineOption, precisionOption } from "./options.js";
 import { numberText, print, printJson, printTable } from "./output.js";
 
@@ -33,14 +33,14 @@ export function compileCommand() {
     .option("--stop-after <stage>", "go no further, and print what the stage made")
     .option("--time-passes", "show how long each stage took")
     .option("--dump-dir <folder>", "write what every stage made to files in this folder")
-    .action((path, options) => {
+    .action(async (path, options) => {
       const { stopAfter, dumpDir, output } = options;
       const printed = new Set([...options.printAfter, ...(stopAfter ? [stopAfter] : [])]);
       for (const name of printed) requireStage(name);
       if (dumpDir !== undefined) mkdirSync(dumpDir, { recursive: true });
       const watch = createWatch();
       const file = loadModelFile(path);
-      const machine = deviceNamed(options.machine);
+      const machine = await deviceNamed(options.machine);
       const observe = (stage: Stage) => {
         watch.lap(stage.name);
         if (dumpDir !== undefined) dump(dumpDir, stage);

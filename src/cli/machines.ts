@@ -12,9 +12,9 @@ import { print, printJson, printTable } from "./output.js";
 export function machinesCommand() {
   return command("machines", "list the machines, or show one as data")
     .argument("[name]", "a machine's name or a .json file")
-    .action((name, options) => {
+    .action(async (name, options) => {
       if (name !== undefined) {
-        const machine = machineNamed(name);
+        const machine = await machineNamed(name);
         if (options.json) printJson(machine);
         else print(JSON.stringify(machine, undefined, 2));
       } else if (options.json) printJson(machines);

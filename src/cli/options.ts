@@ -3,20 +3,9 @@ import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { DimRange } from "../compiler/1-import/symbols.js";
 import type { Precision } from "../compiler/pipeline.js";
-import { threadsMax } from "../runtime/session.js";
-import {
-  type HostRuntimeChoice,
-  hostRuntimeChoices,
-  type HostRuntimeSetting,
-} from "../runtime/host-runtime.js";
-import { onnxRuntimeHost } from "../runtime/node/onnxruntime-host.js";
-import { sharedJit } from "../runtime/node/services.js";
-import type { Engine } from "../sim/engine.js";
-import { createReferenceEngine } from "../sim/reference/reference.js";
 import { fail } from "../support/diagnostic.js";
 import type { DeviceMachine, Machine } from "../target/machine.js";
 import { findDevice, findMachine } from "../target/machines.js";
-import { parseMachine } from "../target/schema.js";
 
 /** A command with the options that every command has. */
 export function command<Name extends string>(name: Name, about: string) {
@@ -37,31 +26,6 @@ export const precisionOption = new Option(
 )
   .choices(["fp32", "bf16"] as const satisfies readonly Precision[])
   .default("fp32" as const);
-
-export const engineOption = new Option("--engine <name>", "simulator: fast, or slow and plain")
-  .choices(["jit", "reference"] as const)
-  .default("jit" as const);
-
-export const hostRuntimeOption = new Option(
-  "--host-runtime <name>",
-  "who runs what the accelerator cannot: ONNX Runtime where it is installed and the part large (auto), " +
-    "wherever it takes the part, or nobody but lightloom itself",
-)
-  .choices(hostRuntimeChoices)
-  .default("auto" as const);
-
-export const threadsOption = new Option(
-  "-t, --threads <count>",
-  "threads of the fast simulator; the results are the same for any number",
-)
-  .argParser(threadCount)
-  .default(1);
-
-function threadCount(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= threadsMax) return count;
-  throw new InvalidArgumentError(`It has to be a whole number from 1 to ${threadsMax}.`);
-}
 
 export const dimOption = new Option(
   "-d, --dim <name=value>",
@@ -94,17 +58,19 @@ export function collectPair(
 }
 
 /** Throws L0701, L0702. */
-export function deviceNamed(name: string): DeviceMachine {
+export async function deviceNamed(name: string): Promise<DeviceMachine> {
   if (!name.endsWith(".json")) return findDevice(name);
-  const machine = machineNamed(name);
+  const machine = await machineNamed(name);
   if (machine.kind === "device") return machine;
   return fail("L0701", `Machine "${machine.name}" is described for planning only.`, {
     place: { file: name },
   });
 }
 
-export function machineNamed(name: string): Machine {
+export async function machineNamed(name: string): Promise<Machine> {
   if (!name.endsWith(".json")) return findMachine(name);
+  // The schema's library is loaded by those who need it: it takes as long as compiling a small model.
+  const { parseMachine } = await import("../target/schema.js");
   return parseMachine(readJson(name), name);
 }
 
@@ -115,13 +81,4 @@ function readJson(path: string): unknown {
     const code = error instanceof SyntaxError ? "L0702" : "L0101";
     return fail(code, (error as Error).message, { place: { file: path } });
   }
-}
-
-/** For a runner's `host`. */
-export function hostNamed(choice: HostRuntimeChoice): HostRuntimeSetting {
-  return { choice, load: onnxRuntimeHost };
-}
-
-export function engineNamed(name: "jit" | "reference", threads = 1): Engine {
-  return name === "jit" ? sharedJit(threads) : createReferenceEngine();
 }

@@ -11,12 +11,12 @@ import { bindingsFor, createModelRunner, type ModelRunner } from "../runtime/mod
 import { writeAtomically } from "../runtime/node/atomic-write.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { gatherInputs } from "./inputs.js";
+import { engineNamed } from "./engine-options.js";
 import {
   collectPair,
   command,
   deviceNamed,
   dimOption,
-  engineNamed,
   machineOption,
   precisionOption,
 } from "./options.js";
@@ -43,7 +43,7 @@ export function reportCommand() {
     .action(async (path, options) => {
       const progress = createProgress();
       const file = loadModelFile(path);
-      const machine = deviceNamed(options.machine);
+      const machine = await deviceNamed(options.machine);
       const inputs = gatherInputs(file.model, options.input, options.dim);
       progress.show(`compiling for ${machine.name}`);
       const runnerOf = (precision: Precision): ModelRunner =>

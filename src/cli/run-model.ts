@@ -12,7 +12,8 @@ import { bindingsFor, createModelRunner, type RunOutcome } from "../runtime/mode
 import { createDiskStore, defaultCacheFolder } from "../runtime/node/disk-store.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import type { ProgramStore } from "../runtime/program-store.js";
-import { deviceNamed, engineNamed, hostNamed } from "./options.js";
+import { engineNamed, hostNamed } from "./engine-options.js";
+import { deviceNamed } from "./options.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
 import { reportOf } from "../analysis/report.js";
 import { kernelShares, printTiming } from "./show-timing.js";
@@ -41,7 +42,7 @@ export interface RunSettings {
 }
 
 export async function runAndShow(model: InferenceInputs, settings: RunSettings): Promise<void> {
-  const machine = deviceNamed(settings.machine);
+  const machine = await deviceNamed(settings.machine);
   const progress = createProgress();
   const runner = createModelRunner({
     model: model.model,

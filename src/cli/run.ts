@@ -1,16 +1,8 @@
 /** `lightloom run`: compile, execute, show the outputs and where the time went. */
 import { type InferenceInputs, runAndShow } from "./run-model.js";
 import { gatherInputs } from "./inputs.js";
-import {
-  collectPair,
-  command,
-  dimOption,
-  engineOption,
-  hostRuntimeOption,
-  machineOption,
-  precisionOption,
-  threadsOption,
-} from "./options.js";
+import { engineOption, hostRuntimeOption, threadsOption } from "./engine-options.js";
+import { collectPair, command, dimOption, machineOption, precisionOption } from "./options.js";
 import { prepareExample } from "./example.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 

@@ -7,16 +7,13 @@ import { runCase, type TestRecord, type TestSetup, totalsOf } from "../runtime/n
 import { findTestCases } from "../runtime/test-case.js";
 import { fail } from "../support/diagnostic.js";
 import {
-  command,
-  deviceNamed,
   engineNamed,
   engineOption,
   hostNamed,
   hostRuntimeOption,
-  machineOption,
-  precisionOption,
   threadsOption,
-} from "./options.js";
+} from "./engine-options.js";
+import { command, deviceNamed, machineOption, precisionOption } from "./options.js";
 import { createProgress, numberText, print, printJson, printTable } from "./output.js";
 
 export function testCommand() {
@@ -38,7 +35,7 @@ export function testCommand() {
     .action(async (paths, options) => {
       const filter = filterOf(options.filter);
       const setup: TestSetup = {
-        machine: deviceNamed(options.machine),
+        machine: await deviceNamed(options.machine),
         precision: options.precision,
         device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
         host: hostNamed(options.hostRuntime),

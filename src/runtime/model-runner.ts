@@ -14,8 +14,8 @@ import { isTensor } from "../ops/context.js";
 import type { HostValue } from "../ops/record.js";
 import type { DiagnosticCode } from "../support/codes.js";
 import { DiagnosticError, fail, InternalError } from "../support/diagnostic.js";
-import { contentHash } from "../support/hash.js";
 import type { DeviceMachine } from "../target/machine.js";
+import { machineHash } from "../target/machine-hash.js";
 import { checkInputs, type DimSettings } from "./check-inputs.js";
 import type { Device } from "./device.js";
 import {
@@ -89,10 +89,6 @@ const entriesMax = 4;
 
 export function createModelRunner(options: RunnerOptions): ModelRunner {
   return new Runner(options);
-}
-
-export function machineHash(machine: DeviceMachine): string {
-  return contentHash(new TextEncoder().encode(JSON.stringify(machine)));
 }
 
 /** Where the steps of an executable run; filling in known values is nobody's work. */

@@ -11,12 +11,13 @@ import { evaluateHostGraph } from "../../src/ops/evaluate-node.js";
 import type { HostValue } from "../../src/ops/record.js";
 import { describeDifference } from "../../src/runtime/compare.js";
 import { createSimulatedDevice, type Device } from "../../src/runtime/device.js";
-import { createModelRunner, machineHash } from "../../src/runtime/model-runner.js";
+import { createModelRunner } from "../../src/runtime/model-runner.js";
 import { createJitEngine } from "../../src/sim/jit/jit.js";
 import { DiagnosticError } from "../../src/support/diagnostic.js";
 import type { DeviceMachine } from "../../src/target/machine.js";
 import { mini } from "../../src/target/machines/mini.js";
 import { pf1 } from "../../src/target/machines/pf1.js";
+import { machineHash } from "../../src/target/machine-hash.js";
 import { bitDifference } from "./bits.js";
 import { workOf } from "./work.js";
 
