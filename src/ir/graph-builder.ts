@@ -192,7 +192,8 @@ class Builder implements GraphBuilder {
     if (labels.order === "") return outerProduct(this, inputs, labels, dtype);
     const isEmpty = [...labels.order].some((label) => a.shape[labels.a.indexOf(label)] === 0);
     if (isEmpty) return this.broadcast(this.full(dtype, 0), shape);
-    return this.#graph.emit({ kind: "contract", ...labels }, inputs, dtype, shape);
+    const order = shapes.canonicalOrder(a, labels);
+    return this.#graph.emit({ kind: "contract", ...labels, order }, inputs, dtype, shape);
   }
 
   scan(x: Value, operation: Omit<ScanOperation, "kind">): Value {

@@ -325,6 +325,18 @@ function requireLabels({ a, b, out, order }: Omit<ContractOperation, "kind">): v
   }
 }
 
+/**
+ * The order of a contraction with its labels of extent 1 last; dims kept open are not 1. The others keep their pace
+ * from the slowest, order[1], to the fastest, order[0]: of one channel, the innermost kernel positions are cut in blocks.
+ */
+export function canonicalOrder(a: TensorType, labels: Omit<ContractOperation, "kind">): string {
+  const varies = (label: string): boolean => a.shape[labels.a.indexOf(label)] !== 1;
+  const [fastest = "", ...slower] = labels.order;
+  const paced = [...slower, fastest].filter(varies);
+  const ones = [...labels.order].filter((label) => !varies(label));
+  return [...paced.slice(-1), ...paced.slice(0, -1), ...ones].join("");
+}
+
 /** Labels of b that are neither contracted nor shared with a: the axis of a vector of zero points. */
 export function zeroPointLabel({ a, b, order }: Omit<ContractOperation, "kind">): string {
   return [...b].filter((label) => !order.includes(label) && !a.includes(label)).join("");

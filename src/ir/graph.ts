@@ -185,9 +185,10 @@ export type Reduction =
  * and in both a and b.
  *
  * Order of accumulation (floats, accumulated in fp32): order[0] is cut in blocks of 64; within a block the
- * labels order[1..] vary slower than order[0], order[1] slowest. Whole blocks form segments of at most 2,048
+ * labels order[1..] vary slower than order[0], order[1] slowest. Whole blocks form segments of at most 128
  * positions (at least one block); a segment starts at +0 and adds rounded products one by one; segment sums
  * are added in order. An empty contraction is +0. The output is f32, rounded by a following map if need be.
+ * The builder puts labels of extent 1 last (see {@link canonicalOrder}), so that order[0] is one that varies.
  * Integers: int32 result, (a - zeroA) * (b - zeroB) wrapping; the zero points are scalars or vectors along
  * b's only non-contracted label (zeroB).
  */
@@ -284,6 +285,6 @@ export function isControl(op: Operation): op is ControlOperation {
 
 /** Positions per block of the blocked contraction label, and per segment at most. */
 export const contractBlock = 64;
-export const contractSegment = 2048;
+export const contractSegment = 128;
 /** Partial sums of a floating reduction. */
 export const reducePartials = 16;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { dimText, NeedsBinding, symbolDim } from "../../src/ir/dim.js";
+import { type Dim, dimText, NeedsBinding, symbolDim } from "../../src/ir/dim.js";
 import { evaluateGraph, evaluateOperation } from "../../src/ir/evaluate.js";
 import { createGraphBuilder } from "../../src/ir/graph-builder.js";
 import type { Value } from "../../src/ir/graph.js";
@@ -62,6 +62,29 @@ test("a contraction of nothing is a map of the same bits", () => {
   const type = { dtype: "f32", shape: [3, 2, 2] } as const;
   const expected = evaluateOperation({ kind: "contract", ...labels }, [a, c], type);
   expect(evaluateGraph(graph, inputs, noHost).get("y")).toEqual(expected);
+});
+
+test("contracted labels of extent 1 stand last, the fastest of the others first", () => {
+  const orderOf = (shape: readonly Dim[]): string => {
+    const b = createGraphBuilder();
+    const labels = { a: "nchw", b: "chw", out: "n", order: "chw" };
+    const { op } = b
+      .finish("g", [
+        {
+          name: "y",
+          value: b.contract(b.input("x", "f32", [2, ...shape]), b.input("k", "f32", shape), labels),
+        },
+      ])
+      .nodes.at(-1)!;
+    return op.kind === "contract" ? op.order : op.kind;
+  };
+  expect(orderOf([3, 5, 7])).toBe("chw");
+  expect(orderOf([1, 5, 7])).toBe("whc");
+  expect(orderOf([1, 1, 7])).toBe("wch");
+  expect(orderOf([3, 1, 7])).toBe("cwh");
+  expect(orderOf([1, 5, 1])).toBe("hcw");
+  expect(orderOf([1, 1, 1])).toBe("chw");
+  expect(orderOf([W, 5, 7])).toBe("chw");
 });
 
 describe("movement", () => {

@@ -240,7 +240,7 @@ function contractElement(
   const [blocked = "", ...slower] = op.order;
   const extent = blocked === "" ? 1 : extentOf(blocked);
   const inner = indicesOf(slower.map(extentOf));
-  const perSegment = Math.max(1, Math.floor(2048 / (64 * inner.length)));
+  const perSegment = Math.max(1, Math.floor(128 / (64 * inner.length)));
   const add = combinations(dtype).sum;
   let total = 0;
   for (let first = 0; first < extent; first += 64 * perSegment) {

@@ -39,11 +39,15 @@ function hasNoReuse(node: Node): boolean {
   const out = [...op.out];
   const groups = product(out.filter((l) => op.a.includes(l) && op.b.includes(l)));
   const columns = product(out.filter((l) => !op.a.includes(l)));
-  const positions = product([...op.order]);
-  const blocked = extent(op.order[0]!);
-  const isRowMajor = blocked <= contractBlock || op.order.length === 1;
   // One multiplication per element of the larger operand: the tensor engine would idle.
-  return groups > 1 && columns === 1 && positions <= contractSegment && isRowMajor;
+  return groups > 1 && columns === 1 && isOneSequence(op, extent);
+}
+
+/** Positions in row-major order, the first label innermost, in one segment: one block, or blocks of that label alone. */
+function isOneSequence({ order }: ContractOperation, extent: (label: string) => number): boolean {
+  const [blocked, ...slower] = [...order].map(extent) as [number, ...number[]];
+  const isAlone = slower.every((positions) => positions === 1);
+  return blocked <= (isAlone ? contractSegment : contractBlock);
 }
 
 function convert(node: Node): Replacement {

@@ -3,16 +3,16 @@
  * accumulator tile, then one vec with the whole epilogue, then the store.
  *
  *   loop m, n (members, then time)
- *     loop s (segments) { loop c (blocks) { load a, load b; mma acc } }
+ *     loop c (tiles) { load a, load b; loop s (segments) { mma acc } }
  *     vec epilogue(acc, bias, residual ..) ; store
  *
  * The first label of the contraction is cut in blocks of 64 when other labels (kernel positions) vary inside a
- * block; alone it may take tiles of any divisor of a segment. See ContractOperation for the order.
+ * block; alone it may take tiles of any divisor or multiple of a segment. See ContractOperation for the order.
  */
 import type { WrittenKernel } from "../tiled.js";
 import { type Dim, dimMax, NeedsBinding, dimSymbols } from "../../ir/dim.js";
 import { contractBlock, contractSegment, type Node } from "../../ir/graph.js";
-import { type MmaAxis, tileLimits } from "../../ir/tile.js";
+import { type Affine, type MmaAxis, tileLimits } from "../../ir/tile.js";
 import {
   addAffine,
   type Box,
@@ -118,8 +118,8 @@ interface Contraction {
 interface LoadedOperand {
   readonly value: number;
   readonly box: Box;
-  /** Where the tile begins along the contraction axes: nothing is added for those loaded at their position. */
-  readonly panel: boolean;
+  /** Where the tile begins along every axis. */
+  readonly start: readonly Affine[];
 }
 
 /** Loads a panel (all of k) before the first loop that moves it no more. */
@@ -132,7 +132,7 @@ function loadReadyOperands(contraction: Contraction, next: number | undefined): 
   for (const [leaf, panel, depth] of operandList(prepared, plan)) {
     if (!panel || contraction.operands.has(leaf)) continue;
     if (moving.some((axis) => usesAxis(leaf.access, axis))) continue;
-    loadOperand(contraction, leaf, { panel: true, depth: state.insideTime ? depth : 1 });
+    loadOperand(contraction, leaf, state.insideTime ? depth : 1);
   }
 }
 
@@ -149,11 +149,7 @@ function operandList(
   return list;
 }
 
-function loadOperand(
-  contraction: Contraction,
-  leaf: Leaf,
-  options: { panel: boolean; depth: number },
-): void {
+function loadOperand(contraction: Contraction, leaf: Leaf, depth: number): void {
   const { state, prepared } = contraction;
   const { writer } = state;
   const { access } = leaf;
@@ -171,7 +167,7 @@ function loadOperand(
     space: "l1",
     dtype: scale === undefined ? root.dtype : "f32",
     elements: box.elements,
-    depth: options.depth,
+    depth,
   });
   const isUniform = state.plan.multicast && (!state.insideTime || timeLoopsUniform(state));
   const multicast = isUniform
@@ -192,7 +188,8 @@ function loadOperand(
     state.role,
     { channel: leaf === prepared.b ? 1 % state.context.machine.channels.load : 0 },
   );
-  contraction.operands.set(leaf, { value, box, panel: options.panel });
+  const start = state.positions.map(({ index }) => index);
+  contraction.operands.set(leaf, { value, box, start });
 }
 
 /** All members make the same trips through the open loops over the result. */
@@ -211,13 +208,18 @@ function emitContraction(contraction: Contraction): void {
   const whole = prepared.axes.map((_, axis) => positions[axis]!);
   const fold: number[] = [];
   loadReadyOperands(contraction, undefined);
-  const opened = openContractionLoops(contraction, shape, fold);
+  openTileLoops(contraction, shape, fold);
+  const isRepeated = state.insideTime || contraction.loops.length > 0;
   for (const [leaf, panel, depth] of operandList(prepared, plan)) {
-    if (!panel)
-      loadOperand(contraction, leaf, {
-        panel: false,
-        depth: opened + (state.insideTime ? 1 : 0) > 0 ? depth : 1,
-      });
+    if (!panel) loadOperand(contraction, leaf, isRepeated ? depth : 1);
+  }
+  if (positions[prepared.blocked]!.max > shape.segmentStep) {
+    openLoop(
+      contraction,
+      prepared.blocked,
+      `${prepared.axes[prepared.blocked]!.name}s`,
+      shape.segmentStep,
+    );
   }
   const a = contraction.operands.get(prepared.a)!;
   const b = contraction.operands.get(prepared.b)!;
@@ -236,38 +238,35 @@ function emitContraction(contraction: Contraction): void {
     },
     state.role,
   );
-  for (let i = 0; i < opened; i++) writer.end();
+  for (const _ of contraction.loops) writer.end();
   for (const axis of [prepared.blocked, ...prepared.inner]) positions[axis] = whole[axis]!;
   state.computed.set(contractValue, accumulator);
 }
 
-/** Segments, blocks, and as many inner axes as the instruction does not take; how many loops were opened. */
-function openContractionLoops(
-  contraction: Contraction,
-  shape: ContractionShape,
-  fold: number[],
-): number {
-  const { state, prepared, plan } = contraction;
+/** Loops around the loads: segments, tiles in them, and as many inner axes as the instruction does not take. */
+function openTileLoops(contraction: Contraction, shape: ContractionShape, fold: number[]): void {
+  const { prepared, plan } = contraction;
   const { blocked, axes } = prepared;
-  const { positions } = state;
-  const extent = axes[blocked]!.extent;
+  const { extent, name } = axes[blocked]!;
   const step = plan.tile[blocked]!;
-  let opened = 0;
-  const open = (axis: number, name: string, by: number, isFolded: boolean): void => {
-    const loop = state.writer.begin(name, "time", positions[axis]!, by);
-    positions[axis] = loop.position;
-    contraction.loops.push(loop.id);
-    if (isFolded) fold.push(loop.id);
-    opened++;
-  };
   if (dimMax(extent) > shape.segmentStep && step < shape.segmentStep) {
-    open(blocked, `${axes[blocked]!.name}s`, shape.segmentStep, false);
+    openLoop(contraction, blocked, `${name}s`, shape.segmentStep);
   }
   if (dimMax(extent) > step) {
-    open(blocked, axes[blocked]!.name, step, step < shape.segmentStep);
+    const loop = openLoop(contraction, blocked, name, step);
+    if (step < shape.segmentStep) fold.push(loop);
   }
-  for (const axis of loopedInner(prepared)) open(axis, axes[axis]!.name, 1, true);
-  return opened;
+  for (const axis of loopedInner(prepared)) {
+    fold.push(openLoop(contraction, axis, axes[axis]!.name, 1));
+  }
+}
+
+function openLoop(contraction: Contraction, axis: number, name: string, step: number): number {
+  const { state, loops } = contraction;
+  const loop = state.writer.begin(name, "time", state.positions[axis]!, step);
+  state.positions[axis] = loop.position;
+  loops.push(loop.id);
+  return loop.id;
 }
 
 /** Inner axes beyond what an instruction's k axes hold become loops: the slowest ones, so the order stays. */
@@ -326,20 +325,17 @@ function mmaAxes(
   return axes;
 }
 
-/** A panel is read from where the open contraction loops stand; other tiles begin there. */
+/** What is read of a tile begins where the contraction loops opened after its load stand. */
 function operandAt(
-  contraction: Contraction,
-  operand: LoadedOperand,
+  { state, prepared }: Contraction,
+  { value, box, start }: LoadedOperand,
 ): ReturnType<typeof tileOperand> {
-  let offset = operand.box.base;
-  if (operand.panel) {
-    const { state, prepared } = contraction;
-    for (const axis of [prepared.blocked, ...prepared.inner]) {
-      const { index } = state.positions[axis]!;
-      offset = addAffine(offset, scaleAffine(index, operand.box.strides[axis]!));
-    }
+  let offset = box.base;
+  for (const axis of [prepared.blocked, ...prepared.inner]) {
+    const moved = addAffine(state.positions[axis]!.index, scaleAffine(start[axis]!, -1));
+    offset = addAffine(offset, scaleAffine(moved, box.strides[axis]!));
   }
-  return tileOperand(operand.value, offset);
+  return tileOperand(value, offset);
 }
 
 function zeroOperand(

@@ -2,7 +2,6 @@
  * Plans of a contraction: how the members share out the result, the tile of the result, the tile of the contraction,
  * which operand stays resident, and how much is under way at once.
  */
-import { contractSegment } from "../../ir/graph.js";
 import { contractionShape, type PreparedContract, writeContractKernel } from "./contract-kernel.js";
 import { latencyCycles } from "./kernel-cost.js";
 import type { ContractPlan, SplitChoice } from "./plan.js";
@@ -89,13 +88,13 @@ export function planContract(
   );
 }
 
-/** Tiles of the blocked axis: exactly a block where other axes vary inside one, else any divisor of a segment. */
+/** Tiles of the blocked axis: exactly a block where other axes vary inside one, else divisors and multiples of a segment. */
 function kTilesOf(prepared: PreparedContract): number[] {
   const extent = axisMax(prepared.axes[prepared.blocked]!);
   const { innerPositions } = contractionShape(prepared);
   if (innerPositions > 1) return [Math.min(extent, 64)];
   const tiles = contractionTiles.filter((t) => t < extent);
-  return extent <= contractSegment ? [extent, ...tiles] : [...tiles];
+  return extent <= Math.max(...contractionTiles) ? [extent, ...tiles] : [...tiles];
 }
 
 interface TileTarget {
