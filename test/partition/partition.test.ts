@@ -96,9 +96,7 @@ describe("islands", () => {
     expect(graph.nodes.map(({ op }) => op.kind)).toEqual(["host"]);
     expect([...regions.values()].map(({ body }) => body.nodes.length)).toEqual([3]);
     const island = records.find(({ estimate }) => estimate !== undefined)!;
-    expect(island.why).toMatch(
-      /^an island: 1\d us on the device with copies, [\d.e-]+ us here$/,
-    );
+    expect(island.why).toMatch(/^an island: 1\d us on the device with copies, [\d.e-]+ us here$/);
     const { deviceSeconds, deviceCopySeconds, hostSeconds, hostCopySeconds } = island.estimate!;
     expect(deviceCopySeconds).toBeGreaterThan(2 * 5e-6);
     expect(deviceSeconds).toBeGreaterThanOrEqual(0.5e-6);
