@@ -65,7 +65,7 @@ export function createImages(
     };
     if (constantOffset !== undefined) {
       image.bytes.set(executable.constants.subarray(constantOffset, constantOffset + length));
-    } else if (!written.has(buffer)) fill(image);
+    } else if (!written.has(buffer)) holdTruth(image);
     return image;
   });
 }
@@ -110,7 +110,8 @@ function placesOf(
   return places;
 }
 
-function fill(image: Image): void {
+/** Makes it hold its values of the graph. */
+export function holdTruth(image: Image): void {
   const data = dataOf(image, image.bytes);
   for (const { tensor, places } of image.parts) {
     places.forEach((place, i) => (data[place] = tensor.data[i] as never));

@@ -7,7 +7,7 @@ import { memoryCells } from "../ir/cells.js";
 import { evaluateDim } from "../ir/dim.js";
 import { evaluateKernel } from "../ir/kernel-evaluate.js";
 import type { SlotObserver } from "../ir/slot-observer.js";
-import type { Executable, LaunchStep } from "../isa/executable.js";
+import { type Executable, everyStep, type LaunchStep, type Step } from "../isa/executable.js";
 import { disassemble, instructionText } from "../isa/disassemble.js";
 import { printKernel } from "../isa/kernel-text.js";
 import type { Program } from "../isa/program.js";
@@ -24,7 +24,7 @@ import {
 import { runReference } from "../sim/reference/reference.js";
 import { DiagnosticError } from "../support/diagnostic.js";
 import { excerptOf, type Finding } from "./bisect-finding.js";
-import { type Image, imageDifference } from "./bisect-images.js";
+import { holdTruth, type Image, imageDifference } from "./bisect-images.js";
 import { firstWrongInstruction, type WrongInstruction } from "./bisect-program.js";
 
 export interface LaunchCheck {
@@ -38,18 +38,25 @@ export interface LaunchCheck {
 /** Undefined where every launch is right. */
 export function checkLaunches(check: LaunchCheck): Finding | undefined {
   const { executable, tiled, engine } = check;
-  const launches = executable.steps.flatMap((step) => (step.kind === "launch" ? [step] : []));
+  const { steps } = executable;
+  const launches = steps.flatMap((step) => (step.kind === "launch" ? [step] : []));
   const kernels = tiled.steps.flatMap((step) => (step.kind === "launch" ? [step.written] : []));
   const prepared = new Map<number, PreparedProgram>();
   const memory = engine.allocate(Math.max(...launches.map((step) => sizeOf(check, step)), 1));
   try {
-    for (const [number, step] of launches.entries()) {
+    for (const [number, step] of steps.entries()) {
+      // What branches and loops do is not checked here; behind them is what they should have left.
+      if (step.kind === "if" || step.kind === "loop") {
+        for (const buffer of changedBy(check, step)) holdTruth(check.images[buffer]!);
+      }
+      if (step.kind !== "launch") continue;
       const site: Site = {
         check,
         step,
         program: executable.programs[step.program]!,
-        written: kernels[number]!,
-        isLastWriter: (buffer) => !launches.slice(number + 1).some((l) => writes(check, l, buffer)),
+        written: kernels[launches.indexOf(step)]!,
+        isLastWriter: (buffer) =>
+          !steps.slice(number + 1).some((later) => changedBy(check, later).has(buffer)),
       };
       const run = (launch: Launch): void => {
         requireSafe(site.program);
@@ -83,6 +90,16 @@ type Problem = Pick<Finding, "difference" | "notes"> & {
 interface Attempt {
   readonly bytes: ReadonlyMap<number, Uint8Array>;
   readonly problem?: Problem;
+}
+
+/** The buffers that are not the same after a step, whatever its conditions. */
+function changedBy(check: LaunchCheck, step: Step): ReadonlySet<number> {
+  const changed = everyStep([step]).flatMap((part) => {
+    if (part.kind === "loop") return part.exchanged.flat();
+    if (part.kind !== "launch") return [];
+    return part.bindings.map(({ buffer }) => buffer).filter((b) => writes(check, part, b));
+  });
+  return new Set(changed);
 }
 
 function writes({ executable }: LaunchCheck, step: LaunchStep, buffer: number): boolean {

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { compileGraph, type Stage } from "../../src/compiler/compile.js";
 import { bestPlan, type PlanChooser } from "../../src/compiler/4-tile/plan-choice.js";
+import { everyTiledStep } from "../../src/compiler/tiled.js";
 import type { Graph } from "../../src/ir/graph.js";
 import { decodeNumbers } from "../../src/numerics/convert.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
@@ -101,7 +102,8 @@ async function startThreads(
 /** The plans of all launches, once they are chosen. */
 export function plansOf(stage: Stage): string[] {
   if (stage.name !== "tile" || stage.kind !== "tiled") return [];
-  return stage.tiled.steps.flatMap((step) => (step.kind === "launch" ? [step.plan] : []));
+  const steps = everyTiledStep(stage.tiled.steps);
+  return steps.flatMap((step) => (step.kind === "launch" ? [step.plan] : []));
 }
 
 export function expectedOutputs(
