@@ -112,7 +112,7 @@ export function lowerLoop(c: LowerContext): Results {
     () => makeLoop(c.b, plan(true)),
   );
   if (op.condition && op.scans.length > 0) {
-    throw new Decline("how many parts it stacks depends on data");
+    throw new Decline("how many parts it stacks depends on data", limit);
   }
   requireDeviceWork(op.bodies);
   const results = c.b.control(op, operands);

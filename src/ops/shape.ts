@@ -3,7 +3,7 @@
  * What rearranges the elements of a tensor is in `movement.ts`.
  */
 import { decodeElement, encodeArray } from "../numerics/convert.js";
-import type { DType } from "../numerics/dtype.js";
+import { type DType, isFloat } from "../numerics/dtype.js";
 import type { Tensor, TensorData } from "../numerics/tensor.js";
 import {
   type Dim,
@@ -89,12 +89,9 @@ function eyeLike(c: LowerContext): Value {
 
 function range(c: LowerContext): Value {
   const [start, delta] = [c.input(0), c.input(2)];
-  const [constantStart, constantLimit, constantDelta] = [0, 1, 2].map((i) => c.constant(i));
-  const length =
-    constantStart && constantLimit && constantDelta
-      ? constantLength(constantStart, constantLimit, constantDelta)
-      : symbolicLength(c);
   const { dtype } = start;
+  const isKnown = [0, 1, 2].every((i) => c.constant(i) !== undefined);
+  const length = isKnown || isFloat(dtype) ? constantLength(c) : symbolicLength(c);
   if (dtype === "i64" || dtype === "i32") {
     const index = c.b.iota(dtype, [length], 0);
     return c.b.map(dtype, [index, start, delta], (l, i, from, by) =>
@@ -107,18 +104,24 @@ function range(c: LowerContext): Value {
   );
 }
 
-function constantLength(start: Tensor, limit: Tensor, delta: Tensor): number {
+function constantLength(c: LowerContext): number {
+  const [start, limit, delta] = [0, 1, 2].map((i) => c.knownTensor(i, "the range")) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
   const [from, to, by] = [start, limit, delta].map((x) => decodeElement(x.dtype, x.data, 0));
   // The distance is rounded to the operands' type, as the definition's subtraction is.
   const distance = decodeElement(start.dtype, encodeArray(start.dtype, [to! - from!]), 0);
-  return Math.max(0, Math.ceil(distance / by!));
+  const length = Math.max(0, Math.ceil(distance / by!));
+  if (!Number.isFinite(length)) c.invalid("L0201", `no range goes from ${from} to ${to} by ${by}`);
+  return length;
 }
 
 /** ceil((limit - start) / delta), at least 0. */
 function symbolicLength(c: LowerContext): Dim {
-  const what = "the range";
   const [start, limit, delta] = [0, 1, 2].map((i) => {
-    const dims = c.knownDims(i, what);
+    const dims = c.knownDims(i, "the range");
     return dims?.[0] ?? c.invalid("L0201", `input ${i} is no scalar`);
   });
   const step = staticDim(delta!, "it is the step of a Range");

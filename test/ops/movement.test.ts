@@ -105,10 +105,11 @@ const making: readonly OperatorCase[] = [
     attributes: { k: -1, dtype: 7 },
     outputs: ["i64"],
   },
-  ...(["i64", "i32", "f32", "f64"] as const).map((dtype) => ({
+  ...(["i64", "i32", "i16", "f32", "f64"] as const).map((dtype) => ({
     op: "Range",
     about: dtype,
     inputs: [1, 12, 3].map((v) => tensorOf(dtype, [], [v])),
+    lowered: true,
   })),
   {
     op: "Range",
@@ -121,6 +122,7 @@ const making: readonly OperatorCase[] = [
     op: "Range",
     about: "fractions",
     inputs: [0.1, 2.05, 0.15].map((v) => tensorOf("f32", [], [v])),
+    lowered: true,
   },
 ];
 
