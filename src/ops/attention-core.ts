@@ -72,11 +72,7 @@ export function attend(b: GraphBuilder, form: AttentionForm): Attention {
   });
   const scaled = b.map(wide, [products], (l, s) => scale(l, s!, form.scale));
   const capped = b.map(wide, [scaled], (l, s) => softcap(l, s!, form.softcap));
-  const masked = form.masks.reduce(
-    (scores, { inputs, apply }) =>
-      b.map(wide, [scores, ...inputs], (l, s, ...x) => apply(l, s!, ...x)),
-    capped,
-  );
+  const masked = applySteps(b, capped, form.masks);
   const { powers, sum } = rowPowers(b, masked, form);
   const weighted = b.contract(powers, value.value, {
     a: scoreLabels,
@@ -92,6 +88,14 @@ export function attend(b: GraphBuilder, form: AttentionForm): Attention {
     masked,
     probabilities: () => b.map(dtype, [powers, sum], (l, p, z) => divideUnlessEmpty(l, p!, z!)),
   };
+}
+
+export function applySteps(b: GraphBuilder, scores: Value, steps: readonly ScoreStep[]): Value {
+  return steps.reduce(
+    (x, { inputs, apply }) =>
+      b.map(scores.dtype, [x, ...inputs], (l, s, ...given) => apply(l, s!, ...given)),
+    scores,
+  );
 }
 
 /** e^(score - largest) and its sum by rows. */
@@ -227,11 +231,15 @@ export interface Positions {
   readonly offset: Value;
 }
 
-/** No query sees a key after its own position, nor one that is `window` or more positions before it. */
+/**
+ * No query sees a key after its own position, nor one that is `window` or more positions before it: the score
+ * becomes `hidden`.
+ */
 export function causalStep(
   b: GraphBuilder,
   { queries, keys, offset }: Positions,
   window = -1,
+  hidden = -Infinity,
 ): ScoreStep {
   const i = b.iota("i32", [queries, 1], 0);
   const j = b.iota("i32", [keys], 0);
@@ -241,7 +249,7 @@ export function causalStep(
       const position = l.addI(query!, before!);
       const seen = l.leI(key!, position);
       const near = window < 0 ? seen : l.and(seen, l.ltI(l.subI(position, key!), l.constI(window)));
-      return l.select(near, score, l.constF(-Infinity));
+      return l.select(near, score, l.constF(hidden));
     },
   };
 }

@@ -2,7 +2,8 @@
  * Attention of com.microsoft: Attention (with its projections), MultiHeadAttention, GroupQueryAttention. The
  * computation is in `attention-core.ts`; here is where queries, keys, masks and caches come from.
  */
-import { type Dim, dimAdd, dimMul, dimText, staticDim } from "../ir/dim.js";
+import type { Lane, LaneBuilder } from "../ir/builder.js";
+import { type Dim, dimAdd, dimEquals, dimMul, staticDim } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import {
   attend,
@@ -89,38 +90,66 @@ function masksOf(
   const keyCount = keys.value.shape[keys.labels.indexOf("t")]!;
   const steps: ScoreStep[] = [];
   if (bias !== undefined) steps.push(maskStep(b, bias, heads));
-  if (mask !== undefined) steps.push(paddingStep(c, mask, keyCount));
+  const before = past?.key.shape[2] ?? 0;
+  if (mask !== undefined) steps.push(paddingStep(c, mask, { queries, keys: keyCount, before }));
   if (c.int("unidirectional", 0) !== 0) {
-    const offset = positionScalar(b, past?.key.shape[2] ?? 0);
-    steps.push(causalStep(b, { queries, keys: keyCount, offset }));
+    if (!dimEquals(keyCount, dimAdd(before, queries))) {
+      throw new Decline("which keys of another sequence a query may see is not defined");
+    }
+    steps.push(causalStep(b, { queries, keys: keyCount, offset: positionScalar(b, before) }));
   }
   return steps;
 }
 
-/**
- * A padding mask of integers: 0 adds mask_filter_value. [n, t], [n, s, t], [n, 1, s, t], or the number of keys
- * of each batch entry [n].
- */
-function paddingStep(c: LowerContext, mask: Value, keys: Dim): ScoreStep {
+interface Extents {
+  readonly queries: Dim;
+  readonly keys: Dim;
+  /** Keys before those of the queries. */
+  readonly before: Dim;
+}
+
+/** A padding mask of integers: 0 adds mask_filter_value. [n, t], [n, s, t], or [n, 1, positions, positions]. */
+function paddingStep(c: LowerContext, mask: Value, extents: Extents): ScoreStep {
   const { b } = c;
-  const filter = c.float("mask_filter_value", -10000);
   const rank = mask.shape.length;
-  if (rank === 1) {
-    const batch = c.input(0).shape[0]!;
-    if (dimText(mask.shape[0]!) !== dimText(batch)) {
-      throw new Decline("a mask of start and end positions is not lowered");
-    }
-    return {
-      inputs: [b.iota("i32", [keys], 0), byBatch(b, mask)],
-      apply: (l, s, key, n) => l.select(l.ltI(key!, n!), s, l.add(s, l.constF(filter))),
-    };
-  }
-  if (rank === 4) throw new Decline("a mask over maximum lengths is not lowered");
-  const beside = b.unsqueeze(mask, rank === 2 ? [1, 2, 3] : [1, 2]);
+  if (rank === 1) return rangeStep(c, mask, extents.keys);
+  const cut = (x: Value) =>
+    b.sliceAxis(b.sliceAxis(x, 2, extents.before, extents.queries), 3, 0, extents.keys);
+  const beside = b.unsqueeze(
+    rank === 4 ? cut(mask) : mask,
+    rank === 2 ? [1, 2, 3] : rank === 3 ? [1, 2] : [1],
+  );
   return {
     inputs: [beside],
-    apply: (l, s, m) => l.select(l.eqI(m!, l.constI(0)), l.add(s, l.constF(filter)), s),
+    apply: (l, s, m) => l.select(l.eqI(m!, l.constI(0)), l.add(s, l.constF(filterOf(c))), s),
   };
+}
+
+/** Where the keys of each batch entry end [n], or where they end and then where they start [2n]. */
+function rangeStep(c: LowerContext, mask: Value, keys: Dim): ScoreStep {
+  const { b } = c;
+  const batch = c.input(0).shape[0]!;
+  const position = b.iota("i32", [keys], 0);
+  const add = (l: LaneBuilder, s: Lane) => l.add(s, l.constF(filterOf(c)));
+  if (dimEquals(mask.shape[0]!, batch)) {
+    return {
+      inputs: [position, byBatch(b, mask)],
+      apply: (l, s, key, end) => l.select(l.ltI(key!, end!), s, add(l, s)),
+    };
+  }
+  if (!dimEquals(mask.shape[0]!, dimMul(batch, 2))) {
+    throw new Decline("a mask of cumulated lengths is not lowered");
+  }
+  const part = (start: Dim) => byBatch(b, b.sliceAxis(mask, 0, start, batch));
+  return {
+    inputs: [position, part(0), part(batch)],
+    apply: (l, s, key, end, start) =>
+      l.select(l.and(l.ltI(key!, end!), l.leI(start!, key!)), s, add(l, s)),
+  };
+}
+
+function filterOf(c: LowerContext): number {
+  return c.float("mask_filter_value", -10000);
 }
 
 /** Queries, keys and values of one projection: [n, s, q + k + v]. */

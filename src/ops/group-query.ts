@@ -5,6 +5,7 @@
 import { type Dim, dimAdd, dimEquals, staticDim } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import {
+  applySteps,
   attend,
   byBatch,
   causalStep,
@@ -65,13 +66,32 @@ function lowerGroupQuery(c: LowerContext): readonly (Value | undefined)[] {
     masks: masksOf(c, heads, length, cache),
     sink: sinkOf(c, heads),
   });
-  const scores = c.int("qk_output", 0) === 2 ? attention.probabilities : () => attention.masked;
+  const scores = () => {
+    const all =
+      c.int("qk_output", 0) === 2
+        ? attention.probabilities()
+        : scoresSeen(c, heads, attention.capped, cache);
+    const joined = joinScores(b, all, turned.query.dtype);
+    return b.sliceAxis(joined, 3, 0, c.dims(6)?.[0] ?? cache.length);
+  };
   return [
     joinHeads(b, attention.result, true),
     cache.key,
     cache.value,
-    c.wantsOutput(3) ? joinScores(b, scores(), turned.query.dtype) : undefined,
+    c.wantsOutput(3) ? scores() : undefined,
   ].slice(0, c.outputCount);
+}
+
+/** Scores as the caller sees them before the softmax: 0 where a query does not look. */
+function scoresSeen(c: LowerContext, heads: HeadCounts, scores: Value, cache: Cache): Value {
+  const biased = applySteps(c.b, scores, biasSteps(c, heads, cache));
+  if (c.int("causal", 1) === 0) return biased;
+  const positions = {
+    queries: scores.shape[3]!,
+    keys: cache.length,
+    offset: byBatch(c.b, cache.before),
+  };
+  return applySteps(c.b, biased, [causalStep(c.b, positions, c.int("local_window_size", -1), 0)]);
 }
 
 function declineUnknownForms(c: LowerContext): void {
@@ -193,8 +213,7 @@ function masksOf(
   cache: Cache,
 ): readonly ScoreStep[] {
   const { b } = c;
-  const bias = c.inputs[10];
-  const steps = bias === undefined ? [] : [maskStep(b, padMask(b, bias, cache.length), heads)];
+  const steps = biasSteps(c, heads, cache);
   const offset = byBatch(b, cache.before);
   if (c.int("causal", 1) !== 0) {
     const positions = { queries, keys: cache.length, offset };
@@ -203,6 +222,11 @@ function masksOf(
   const last = byBatch(b, b.reshape(c.input(5), [c.input(0).shape[0]!]));
   const count = b.map("i32", [last], (l, position) => l.addI(position!, l.constI(1)));
   return [...steps, keyCountStep(b, cache.length, count)];
+}
+
+function biasSteps({ b, inputs }: LowerContext, heads: HeadCounts, cache: Cache) {
+  const bias = inputs[10];
+  return bias === undefined ? [] : [maskStep(b, padMask(b, bias, cache.length), heads)];
 }
 
 function sinkOf(c: LowerContext, heads: HeadCounts): Value | undefined {
