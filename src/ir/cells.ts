@@ -71,6 +71,14 @@ const codecs: { readonly [T in DeviceDType]: Codec } = {
   },
   i4: { read: (view, i) => (nibble(view, i) << 28) >> 28, write: setNibble },
   u4: { read: nibble, write: setNibble },
+  i16: {
+    read: (view, i) => view.getInt16(2 * i, true),
+    write: (view, i, value) => view.setInt16(2 * i, value, true),
+  },
+  u16: {
+    read: (view, i) => view.getUint16(2 * i, true),
+    write: (view, i, value) => view.setUint16(2 * i, value, true),
+  },
   bool: {
     read: (view, i) => (view.getUint8(i) === 0 ? 0 : 1),
     write: (view, i, value) => view.setUint8(i, value === 0 ? 0 : 1),

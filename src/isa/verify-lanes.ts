@@ -197,6 +197,10 @@ function wrapped(low: number, high: number): Interval {
 
 function storedRange(dtype: string): Interval {
   switch (dtype) {
+    case "i16":
+      return { low: -0x8000, high: 0x7fff };
+    case "u16":
+      return { low: 0, high: 0xffff };
     case "i8":
       return { low: -128, high: 127 };
     case "u8":

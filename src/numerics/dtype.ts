@@ -29,7 +29,10 @@ export const dtypes = {
 
 export type DType = keyof typeof dtypes;
 
-/** What the device stores and computes with. i64 is narrowed to i32 before it gets there. */
+/**
+ * What the device stores and computes with. i64 is narrowed to i32 before it gets there, u32 is carried in it. In the
+ * order of their codes in executables.
+ */
 export const deviceDTypes = [
   "f32",
   "f16",
@@ -42,6 +45,8 @@ export const deviceDTypes = [
   "i4",
   "u4",
   "bool",
+  "i16",
+  "u16",
 ] as const satisfies readonly DType[];
 export type DeviceDType = (typeof deviceDTypes)[number];
 

@@ -250,6 +250,8 @@ export function tensorTypeOf(dtype: DeviceDType): TensorType {
       return "f8";
     case "f32":
     case "i32":
+    case "i16":
+    case "u16":
     case "bool":
       return "f32";
     case "i8":

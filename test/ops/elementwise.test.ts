@@ -70,7 +70,7 @@ function pair(op: string, dtype: DType, rest: Partial<OperatorCase> = {}): Opera
 }
 
 const arithmetic: readonly OperatorCase[] = (
-  ["f32", "f64", "i32", "i64", "u32", "u64"] as const
+  ["f32", "f64", "i32", "i64", "u32", "u64", "i8", "u8", "i16", "u16"] as const
 ).flatMap((dtype) => ["Add", "Sub", "Mul", "Div"].map((op) => pair(op, dtype)));
 
 const comparisons: readonly OperatorCase[] = [

@@ -37,7 +37,7 @@ export interface RandomGraph {
 }
 
 export const defaultRandomGraph: RandomGraphOptions = {
-  dtypes: ["f32", "f32", "i32", "f16", "i8", "bool"],
+  dtypes: ["f32", "f32", "i32", "f16", "i8", "u16", "bool"],
   steps: 12,
   symbolic: true,
   empty: true,

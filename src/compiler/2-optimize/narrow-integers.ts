@@ -1,5 +1,5 @@
 /**
- * Integers of types that the device lacks (int64, uint64, uint32, int16, uint16) become int32 wherever interval
+ * Integers of types that the device lacks (int64, uint64, uint32) become int32 wherever interval
  * analysis proves that every number fits. What cannot be proven stays on the host; casts stand where the two meet.
  *
  *   p: i64 = map(ids, one); y = gather(table, p)   ->   p: i32 = map(ids, one); y = gather(table, p)
@@ -31,7 +31,7 @@ import {
  */
 const inputLimits = [2 ** 30, 2 ** 24, 2 ** 20, 2 ** 16, 2 ** 15] as const;
 
-const wideTypes: ReadonlySet<DType> = new Set(["i64", "u64", "u32", "i16", "u16"]);
+const wideTypes: ReadonlySet<DType> = new Set(["i64", "u64", "u32"]);
 
 export function narrowIntegers(
   graph: Graph,

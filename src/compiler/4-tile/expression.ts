@@ -133,6 +133,10 @@ function roundedLane(state: State, lane: Lane, value: Value, fromTile: boolean):
       return l.roundE5M2(lane);
     case "bool":
       return l.xor(l.eqI(lane, l.constI(0)), l.constI(-1));
+    case "i16":
+      return shifted(16);
+    case "u16":
+      return l.and(lane, l.constI(0xffff));
     case "i8":
       return shifted(8);
     case "u8":

@@ -110,7 +110,7 @@ export function edges(loops: readonly LoopInfo[], edge: "first" | "last"): Condi
 export const isFloatType = (dtype: DeviceDType): boolean => dtypes[dtype].kind === "float";
 
 export const floatTypes = ["f32", "f16", "bf16", "f8e4m3fn", "f8e5m2"] as const;
-export const integerTypes = ["i32", "i8", "u8", "i4", "u4"] as const;
+export const integerTypes = ["i32", "i16", "u16", "i8", "u8", "i4", "u4"] as const;
 export const allTypes = [...floatTypes, ...integerTypes, "bool"] as const;
 
 /** Values that mean something in every type, with the odd extreme. */

@@ -16,11 +16,13 @@ const combines = pairs(["add", "mul", "min", "max"], allTypes).flatMap(([combine
 ]);
 
 const dequantized = [
-  ...pairs(["i8", "u8", "i4", "u4", "f8e4m3fn"], ["f32", "f16", "bf16"]).map(
+  ...pairs(["i16", "u16", "i8", "u8", "i4", "u4", "f8e4m3fn"], ["f32", "f16", "bf16"]).map(
     ([from, to]) => `load ${from} dequantized to ${to}`,
   ),
   ...floatTypes.map((type) => `load with scale ${type}`),
-  ...["none", "i8", "u8", "i4", "u4", "i32", "f32"].map((type) => `load with zero ${type}`),
+  ...["none", "i16", "u16", "i8", "u8", "i4", "u4", "i32", "f32"].map(
+    (type) => `load with zero ${type}`,
+  ),
 ];
 
 const walks = pairs(["load", "store"], ["scalar", "extent"]).flatMap(([op, by]) => [

@@ -84,7 +84,7 @@ export function randomLoad(context: Context, options: LoadOptions): Nodes {
   }
   const isQuantized = !isPlain && isFloatType(tile.dtype) && random.chance(0.15);
   const dtype = isQuantized
-    ? random.pick(["i8", "u8", "i4", "u4", "f8e4m3fn"] as const)
+    ? random.pick(["i16", "u16", "i8", "u8", "i4", "u4", "f8e4m3fn"] as const)
     : random.chance(0.5)
       ? tile.dtype
       : favour(context, allTypes, "memory");
@@ -306,7 +306,7 @@ function randomDequantize(context: Context, tile: Tile, loops: readonly LoopInfo
   };
   const scale = walkOf(random.pick(["f32", "f32", ...floatTypes]));
   if (random.chance(0.4)) return { scale };
-  return { scale, zero: walkOf(random.pick(["i8", "u8", "i4", "u4", "i32", "f32"])) };
+  return { scale, zero: walkOf(random.pick(["i16", "u16", "i8", "u8", "i4", "u4", "i32", "f32"])) };
 }
 
 export interface StoreOptions {

@@ -334,7 +334,7 @@ interface Carried {
 function randomCarries(context: Context, space: Space): Carried[] {
   const { random } = context;
   return Array.from({ length: random.int(1, random.chance(0.2) ? 4 : 2) }, () => {
-    const type = random.pick(["f32", "f32", "i32"] as const);
+    const type = random.pick(["f32", "i32"] as const);
     const initial = type === "f32" ? random.pick([0, 1, -Infinity, 0.25]) : random.int(-3, 3);
     if (random.chance(0.3)) return { carry: { initial, type }, after: [] };
     return keptCarry(context, space, { type, initial });
@@ -348,7 +348,7 @@ function keptCarry(
 ): Carried {
   const { random } = context;
   const all = [...space.parallel, ...space.inner];
-  const dtype = random.chance(0.4) ? type : reducedType(context, type, false);
+  const dtype = reducedType(context, type, false);
   const channel = random.int(0, 1);
   const tile = addTile(context, randomLayout(context, space.parallel), {
     dtype,

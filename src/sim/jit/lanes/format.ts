@@ -19,6 +19,8 @@ export const elementBytes: { readonly [T in DeviceDType]: 1 | 2 | 4 } = {
   i4: 1,
   u4: 1,
   bool: 1,
+  i16: 2,
+  u16: 2,
 };
 
 /** How a bool is seen: as a mask by lane programs, as 0 or 1 by transfers. */
@@ -42,6 +44,10 @@ export function emitDecode(
       return decodeSmallFloat(f, widenBytes(f, raw), e4m3);
     case "f8e5m2":
       return decodeSmallFloat(f, widenBytes(f, raw), e5m2);
+    case "i16":
+      return f.op("i32x4.extend_low_i16x8_s", raw);
+    case "u16":
+      return f.op("i32x4.extend_low_i16x8_u", raw);
     case "i8":
     case "i4":
       return f.op("i32x4.extend_low_i16x8_s", f.op("i16x8.extend_low_i8x16_s", raw));
@@ -70,6 +76,9 @@ export function emitEncode(f: FunctionBuilder, dtype: DeviceDType, value: V128):
       return narrowToBytes(f, encodeSmallFloat(f, value, e4m3));
     case "f8e5m2":
       return narrowToBytes(f, encodeSmallFloat(f, value, e5m2));
+    case "i16":
+    case "u16":
+      return narrowToWords(f, f.op("v128.and", value, f.words(0xffff)));
     case "i8":
     case "u8":
       return narrowToBytes(f, f.op("v128.and", value, f.words(255)));

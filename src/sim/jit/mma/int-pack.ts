@@ -116,8 +116,10 @@ function step({ f, ks, kZeros, left }: IntPack, positions: number): void {
 
 /** Integers in slots; bool counts as 0 or 1. */
 function loadInt(f: FunctionBuilder, dtype: DeviceDType, address: I32): I32 {
+  const isSigned = dtypes[dtype].kind === "int";
   if (elementBytes[dtype] === 4) return f.load("i32.load", address);
-  if (dtypes[dtype].kind === "int") return f.load("i32.load8_s", address);
+  if (elementBytes[dtype] === 2) return f.load(isSigned ? "i32.load16_s" : "i32.load16_u", address);
+  if (isSigned) return f.load("i32.load8_s", address);
   const byte = f.load("i32.load8_u", address);
   return dtype === "bool" ? f.op("i32.ne", byte, f.i32(0)) : byte;
 }
