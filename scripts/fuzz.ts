@@ -2,13 +2,15 @@
  * Fuzzes the whole way from file to result: mutated real models and random graphs against the references. Every
  * finding has a number; `--only` runs that case alone and prints the smallest model that still shows it.
  *
- *   npm run fuzz -- [--seed 1] [--cases 20000] [--first 0] [--only NUMBER]
+ *   npm run fuzz -- [--seed 1] [--cases 20000] [--first 0] [--processes 2] [--only NUMBER]
  */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { caseOf } from "../test/fuzz/case.js";
-import { runCases } from "../test/fuzz/run.js";
+import { createCoverage } from "../test/fuzz/coverage.js";
+import { operatorNames } from "../test/fuzz/operators/table.js";
+import { type Range, runCases } from "../test/fuzz/run.js";
 import { showCase } from "../test/fuzz/show.js";
-import type { ShortVerdict } from "../test/fuzz/worker.js";
 import { npmModels, sharedSources } from "../test/fuzz/sources.js";
 
 const { values } = parseArgs({
@@ -16,6 +18,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     cases: { type: "string", default: "20000" },
     first: { type: "string", default: "0" },
+    processes: { type: "string", default: String(availableParallelism()) },
     only: { type: "string" },
   },
 });
@@ -26,27 +29,27 @@ if (values.only !== undefined) {
   console.log(await showCase(caseOf(seed, Number(values.only), sources)));
 } else {
   const first = Number(values.first);
-  process.exitCode = await runAll(first, first + Number(values.cases));
-}
-
-function nameOf({ kind, code, confirmed }: ShortVerdict): string {
-  if (kind === "refused") return `refused ${code}`;
-  return confirmed === true ? "equal, to ONNX Runtime too" : kind;
+  const end = first + Number(values.cases);
+  process.exitCode = await runAll({ seed, first, end, processes: Number(values.processes) });
 }
 
 /** Exit code: 1 where there are findings. */
-async function runAll(first: number, end: number): Promise<0 | 1> {
+async function runAll(range: Range): Promise<0 | 1> {
   const counts = new Map<string, number>();
+  const coverage = createCoverage();
   const began = performance.now();
-  for await (const { number, from, verdict } of runCases({ seed, first, end })) {
-    const kind = nameOf(verdict);
+  let done = 0;
+  await runCases(range, ({ number, from, verdict }) => {
+    const kind = verdict.kind === "refused" ? `refused ${verdict.code}` : verdict.kind;
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    coverage.add(verdict.nodes ?? []);
     if (verdict.kind === "finding") console.log(`case ${number} (${from}): ${verdict.what}`);
-    if ((number + 1 - first) % 1000 === 0) {
+    if (++done % 1000 === 0) {
       const minutes = ((performance.now() - began) / 60_000).toFixed(1);
-      console.log(`${number + 1 - first} cases, ${minutes} min`);
+      console.log(`${done} cases, ${minutes} min`);
     }
-  }
+  });
+  console.log(coverage.text(operatorNames));
   for (const [kind, count] of [...counts].sort()) console.log(`${kind}: ${count}`);
   if (!counts.has("finding")) return 0;
   console.log(`again, one alone: npm run fuzz -- --seed ${seed} --only NUMBER`);

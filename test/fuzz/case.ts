@@ -12,8 +12,6 @@ import type { ModelSource } from "./sources.js";
 export interface NumberedCase extends FuzzCase {
   /** What it was made from, for the report. */
   readonly from: string;
-  /** Made to be valid, with plain data: ONNX Runtime may be asked for its results. */
-  readonly isPlain?: true;
 }
 
 export function caseOf(
@@ -21,7 +19,10 @@ export function caseOf(
   number: number,
   sources: readonly ModelSource[],
 ): NumberedCase {
-  const r = new Random(seed * 0x9e3779b1 + number * 0x85ebca6b);
+  return { ...makeCase(new Random(seed * 0x9e3779b1 + number * 0x85ebca6b), sources), number };
+}
+
+function makeCase(r: Random, sources: readonly ModelSource[]): NumberedCase {
   if (sources.length === 0 || r.chance(0.5)) return randomCase(r);
   const kind = r.unit();
   const source = r.pick(sources);
@@ -41,13 +42,8 @@ export function caseOf(
 }
 
 function randomCase(r: Random): NumberedCase {
-  const { file, inputs, operators, isPlain } = randomModel(r);
-  return {
-    from: operators.join(", "),
-    file,
-    runs: () => [inputs],
-    ...(isPlain ? { isPlain } : {}),
-  };
+  const { file, inputs, operators } = randomModel(r);
+  return { from: operators.join(", "), file, runs: () => [inputs] };
 }
 
 function smallForm(model: Model, r: Random): Model {

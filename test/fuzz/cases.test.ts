@@ -2,7 +2,15 @@
 import { describe, expect, test } from "vitest";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { decodeModel, encodeModel } from "../../src/onnx/model.js";
-import { f32, i64, modelProto, type ModelInit, node, tensor } from "../support/onnx-builder.js";
+import {
+  attribute,
+  f32,
+  i64,
+  modelProto,
+  type ModelInit,
+  node,
+  tensor,
+} from "../support/onnx-builder.js";
 import { Random } from "../support/random.js";
 import { checkCase } from "./check.js";
 import { tensorOf } from "./inputs.js";
@@ -67,11 +75,47 @@ const refused: readonly Found[] = [
     about: "an output that the operator does not have, on the host",
     model: {
       inputs: { x: "f32[2]" },
-      nodes: [node("SequenceConstruct", ["x"], ["y", "z"])],
-      outputs: { y: "seq(f32)" },
+      nodes: [node("SequenceConstruct", ["x"], ["y", "z"]), node("SequenceAt", ["z", "i"], ["at"])],
+      initializers: { i: i64([], [0]) },
+      outputs: { y: "seq(f32)", at: "f32" },
     },
     runs: [{ x: random("f32", 2) }],
     verdict: "L0105",
+  },
+  {
+    about: "an output that the operator does not have, on the device",
+    model: {
+      inputs: { x: "f32[2]" },
+      nodes: [node("Relu", ["x"], ["y", "z"]), node("Neg", ["z"], ["at"])],
+      outputs: { y: "f32", at: "f32" },
+    },
+    runs: [{ x: random("f32", 2) }],
+    verdict: "L0105",
+  },
+  {
+    about: "an attribute of a function, outside of all functions",
+    model: {
+      inputs: { x: "f32[2, 3]" },
+      nodes: [node("Transpose", ["x"], ["y"], { perm: { ref: "order", type: "ints" } })],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 2, 3) }],
+    verdict: "L0108",
+  },
+  {
+    about: "an attribute that is given twice",
+    model: {
+      inputs: { x: "f32[2, 3]" },
+      nodes: [
+        {
+          ...node("Transpose", ["x"], ["y"]),
+          attribute: [attribute("perm", [0, 1]), attribute("perm", [1, 0])],
+        },
+      ],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 2, 3) }],
+    verdict: "L0108",
   },
   {
     about: "parts of no elements",
@@ -116,6 +160,19 @@ const refused: readonly Found[] = [
 ];
 
 const equal: readonly Found[] = [
+  {
+    about: "outputs that operators do not have, and nobody reads",
+    model: {
+      inputs: { x: "f32[2]" },
+      nodes: [
+        node("SequenceConstruct", ["x"], ["s", "more"]),
+        node("Relu", ["x"], ["y", "another"]),
+      ],
+      outputs: { s: "seq(f32)", y: "f32" },
+    },
+    runs: [{ x: random("f32", 2) }],
+    verdict: "equal",
+  },
   {
     about: "a recurrent layer without steps",
     model: {

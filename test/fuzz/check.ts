@@ -10,15 +10,11 @@ import { decodeModel, type Model } from "../../src/onnx/model.js";
 import { evaluateHostGraph } from "../../src/ops/evaluate-node.js";
 import type { HostValue } from "../../src/ops/record.js";
 import { describeDifference } from "../../src/runtime/compare.js";
-import { createSimulatedDevice, type Device } from "../../src/runtime/device.js";
-import { createModelRunner } from "../../src/runtime/model-runner.js";
-import { createJitEngine } from "../../src/sim/jit/jit.js";
+import { createModelRunner, type ModelRunner } from "../../src/runtime/model-runner.js";
 import { DiagnosticError } from "../../src/support/diagnostic.js";
-import type { DeviceMachine } from "../../src/target/machine.js";
-import { mini } from "../../src/target/machines/mini.js";
-import { pf1 } from "../../src/target/machines/pf1.js";
 import { machineHash } from "../../src/target/machine-hash.js";
 import { bitDifference } from "./bits.js";
+import { nodesOnHost, type Target, targetsFor } from "./targets.js";
 import { workOf } from "./work.js";
 
 export type Inputs = ReadonlyMap<string, HostValue>;
@@ -28,28 +24,38 @@ export interface FuzzCase {
   readonly file: Uint8Array;
   /** What one session is run with, in turn; undefined where the file does not decode. */
   readonly runs: (model: Model) => readonly Inputs[];
+  /** Which engines it runs on goes by turns. */
+  readonly number?: number;
 }
 
 export type Verdict =
-  | { readonly kind: "equal"; readonly outputs: readonly Outputs[] }
-  | { readonly kind: "refused"; readonly code: string }
+  | Equal
+  /** `node`: the one that the first diagnostic names. */
+  | { readonly kind: "refused"; readonly code: string; readonly node: string | undefined }
   /** Valid, but more than a fuzzed case may take: imported only. */
   | { readonly kind: "large" }
   | { readonly kind: "finding"; readonly what: string };
+
+export interface Equal {
+  readonly kind: "equal";
+  readonly model: Model;
+  readonly runs: readonly Inputs[];
+  /** Nodes of the model that run on the host of one of the machines. */
+  readonly onHost: ReadonlySet<string>;
+}
 
 export interface CheckOptions {
   /** Multiplications, and elements touched, that a case may take to run. */
   readonly workMax: number;
 }
 
-const machines: readonly DeviceMachine[] = [mini, pf1];
-
 export async function checkCase(
-  { file, runs }: FuzzCase,
+  { file, runs, number = 0 }: FuzzCase,
   { workMax }: CheckOptions = { workMax: 4e6 },
 ): Promise<Verdict> {
   let model: Model;
   let inputs: readonly Inputs[];
+  let work: number;
   try {
     model = decodeModel(file);
     inputs = runs(model);
@@ -57,25 +63,23 @@ export async function checkCase(
       importModel(model);
       return { kind: "large" };
     }
-    for (const run of inputs) {
-      if (workOf(importModel(model, optionsFor(model, run)).graph) > workMax) {
-        return { kind: "large" };
-      }
-    }
+    work = Math.max(
+      ...inputs.map((run) => workOf(importModel(model, optionsFor(model, run)).graph)),
+    );
+    if (work > workMax) return { kind: "large" };
   } catch (error) {
     return verdictOf(error, "import");
   }
   const expected: Outcome[] = [];
-  for (const run of inputs) expected.push(await attempt(() => evaluateModel(model, run)));
-  // Programs of earlier cases are worth nothing to this one, and their code would pile up.
-  const device = createSimulatedDevice(createJitEngine());
-  for (const machine of machines) {
-    const finding = await findingOn({ model, machine, device }, inputs, expected);
-    if (finding !== undefined) return { kind: "finding", what: finding };
+  for (const run of inputs) expected.push(await outcomeOf(() => evaluateModel(model, run)));
+  const onHost = new Set<string>();
+  for (const { machine, device } of targetsFor(number, work)) {
+    const what = await findingOn({ model, machine, device, onHost }, inputs, expected);
+    if (what !== undefined) return { kind: "finding", what };
   }
   const refused = expected.find((outcome) => !("value" in outcome));
   if (refused !== undefined) return verdictOf((refused as Thrown).error, "evaluation");
-  return { kind: "equal", outputs: expected.map((outcome) => (outcome as Returned).value) };
+  return { kind: "equal", model, runs: inputs, onHost };
 }
 
 interface Returned {
@@ -86,7 +90,7 @@ interface Thrown {
 }
 type Outcome = Returned | Thrown;
 
-async function attempt(run: () => Outputs | Promise<Outputs>): Promise<Outcome> {
+async function outcomeOf(run: () => Outputs | Promise<Outputs>): Promise<Outcome> {
   try {
     return { value: await run() };
   } catch (error) {
@@ -96,12 +100,16 @@ async function attempt(run: () => Outputs | Promise<Outputs>): Promise<Outcome> 
 
 function verdictOf(error: unknown, where: string): Verdict {
   const code = codeOf(error);
-  if (code !== undefined) return { kind: "refused", code };
+  if (code !== undefined) return { kind: "refused", code, node: nodeOf(error) };
   return { kind: "finding", what: `${where}: ${describeError(error)}` };
 }
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof DiagnosticError ? error.diagnostics[0]?.code : undefined;
+}
+
+function nodeOf(error: unknown): string | undefined {
+  return error instanceof DiagnosticError ? error.diagnostics[0]?.place?.node : undefined;
 }
 
 function describeError(error: unknown): string {
@@ -111,56 +119,74 @@ function describeError(error: unknown): string {
   return `${error.name}: ${head} ${frame.trim().replace(/\S*\/src\//, "src/")}`;
 }
 
-interface Target {
+interface Attempt extends Target {
   readonly model: Model;
-  readonly machine: DeviceMachine;
-  readonly device: Device;
+  /** Nodes that are found to run on the host are added. */
+  readonly onHost: Set<string>;
 }
 
 /** What a machine may refuse although the host evaluates it: what does not fit, and faults it finds late. */
 const codesOfMachines: ReadonlySet<string> = new Set(["L0203", "L0401", "L0402"]);
 
 async function findingOn(
-  target: Target,
+  attempt: Attempt,
   inputs: readonly Inputs[],
   expected: readonly Outcome[],
 ): Promise<string | undefined> {
-  const { model, machine, device } = target;
-  const where = `on ${machine.name}`;
-  let runner: ReturnType<typeof createModelRunner>;
+  const { model, machine, device, onHost } = attempt;
+  const where = `on ${machine.name}, ${device.name}`;
+  let runner: ModelRunner;
   try {
     runner = createModelRunner({ model, machine, device, precision: "fp32", dims: new Map() });
   } catch (error) {
     return codeOf(error) === undefined ? `${where}: ${describeError(error)}` : undefined;
   }
-  for (const [i, run] of inputs.entries()) {
-    const wanted = expected[i]!;
-    const actual = await attempt(async () => (await runner.run(run)).outputs);
-    if ("error" in actual) {
-      const code = codeOf(actual.error);
-      if (code === undefined) return `${where}: ${describeError(actual.error)}`;
-      if (codesOfMachines.has(code)) return undefined;
-      if ("value" in wanted)
-        return `${where}: refused, but evaluated: ${describeError(actual.error)}`;
-      continue;
+  const run = async (given: Inputs): Promise<Outputs> => {
+    const { outputs, executable } = await runner.run(given);
+    for (const node of nodesOnHost(executable)) onHost.add(node);
+    return outputs;
+  };
+  try {
+    for (const [i, given] of inputs.entries()) {
+      const actual = await outcomeOf(() => run(given));
+      if ("error" in actual && codesOfMachines.has(codeOf(actual.error) ?? "")) return undefined;
+      const finding = findingBetween(attempt, given, actual, expected[i]!);
+      if (finding !== undefined) return `${where}: ${finding}`;
     }
-    if ("error" in wanted) return `${where}: runs, but: ${describeError(wanted.error)}`;
-    if (firstDifference(actual.value, wanted.value, bitDifference) === undefined) continue;
-    const afterPasses = await attempt(() => evaluateAfterPasses(target, run));
-    if ("error" in afterPasses)
-      return `${where}: after passes: ${describeError(afterPasses.error)}`;
-    const bits = firstDifference(actual.value, afterPasses.value, bitDifference);
-    if (bits !== undefined) return `${where}: ${bits}`;
-    const change = firstDifference(afterPasses.value, wanted.value, (a, b) =>
-      describeDifference(a, b, tolerance),
-    );
-    if (change !== undefined) return `${where}: the passes change a result: ${change}`;
+    return undefined;
+  } finally {
+    await runner.release();
   }
-  return undefined;
+}
+
+function findingBetween(
+  attempt: Attempt,
+  inputs: Inputs,
+  actual: Outcome,
+  wanted: Outcome,
+): string | undefined {
+  if ("error" in actual) {
+    if (codeOf(actual.error) === undefined) return describeError(actual.error);
+    return "value" in wanted ? `refused, but evaluated: ${describeError(actual.error)}` : undefined;
+  }
+  if ("error" in wanted) return `runs, but: ${describeError(wanted.error)}`;
+  if (firstDifference(actual.value, wanted.value, bitDifference) === undefined) return undefined;
+  let afterPasses: Outputs;
+  try {
+    afterPasses = evaluateAfterPasses(attempt, inputs);
+  } catch (error) {
+    return `after passes: ${describeError(error)}`;
+  }
+  const bits = firstDifference(actual.value, afterPasses, bitDifference);
+  if (bits !== undefined) return bits;
+  const change = firstDifference(afterPasses, wanted.value, (a, b) =>
+    describeDifference(a, b, tolerance),
+  );
+  return change === undefined ? undefined : `the passes change a result: ${change}`;
 }
 
 /** The graph that fixes every bit, on the host. */
-function evaluateAfterPasses({ model, machine }: Target, inputs: Inputs): Outputs {
+function evaluateAfterPasses({ model, machine }: Attempt, inputs: Inputs): Outputs {
   let last: Graph | undefined;
   compileModel(model, {
     ...optionsFor(model, inputs),

@@ -3,8 +3,9 @@
  * as long as the finding stays of the same kind.
  */
 import { decodeModel, encodeModel, type Model } from "../../src/onnx/model.js";
-import { checkCase, type FuzzCase } from "./check.js";
+import type { FuzzCase } from "./check.js";
 import { withGraph } from "./edit.js";
+import { judgeCase } from "./judge.js";
 
 /** The case itself where its file does not decode. */
 export async function minimize(given: FuzzCase): Promise<FuzzCase> {
@@ -35,9 +36,9 @@ async function firstWith(
 
 /** A finding without the names and numbers in it. */
 async function kindOf(given: FuzzCase): Promise<string> {
-  const verdict = await checkCase(given);
+  const verdict = await judgeCase(given, () => {});
   if (verdict.kind !== "finding") return verdict.kind;
-  return verdict.what.replace(/"[^"]*"|\d+/g, "").slice(0, 60);
+  return verdict.what!.replace(/"[^"]*"|\d+/g, "").slice(0, 60);
 }
 
 function* smallerForms(model: Model): Generator<Model> {

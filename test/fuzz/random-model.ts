@@ -11,14 +11,12 @@ import { findOperator } from "../../src/ops/table.js";
 import { type AttributeInit, modelProto, node } from "../support/onnx-builder.js";
 import type { Random } from "../support/random.js";
 import { Generator, type NodeDraft, type TypedName } from "./operators/generator.js";
-import { operatorNames, rowOf } from "./operators/table.js";
+import { operatorNames, rows } from "./operators/table.js";
 
 export interface RandomModel {
   readonly file: Uint8Array;
   readonly inputs: ReadonlyMap<string, Tensor>;
   readonly operators: readonly string[];
-  /** One node and tame data: what others compute of it can be told from rounding. */
-  readonly isPlain: boolean;
 }
 
 export function randomModel(r: Random): RandomModel {
@@ -30,18 +28,12 @@ export function randomModel(r: Random): RandomModel {
   while (nodes.length < count) {
     const operator = r.pick(operatorNames);
     if (recordOf(operator, opset) === undefined) continue;
-    const draft = rowOf(operator)(g, operator);
+    const draft = rows[operator]!(g, operator);
     nodes.push(...g.before.splice(0), nodeOf(operator, draft, nodes.length));
     operators.push(operator);
     if (nodes.length < count) g.results.push(...resultsOf(g, nodes));
   }
-  const isRandom = operators.some((name) => recordOf(name, opset)?.isRandom);
-  return {
-    file: fileOf(g, nodes, r.chance(0.15)),
-    inputs: g.inputs,
-    operators,
-    isPlain: nodes.length === 1 && g.temper === "tame" && !isRandom,
-  };
+  return { file: fileOf(g, nodes, r.chance(0.15)), inputs: g.inputs, operators };
 }
 
 function recordOf(operator: string, opset: number): OperatorRecord | undefined {

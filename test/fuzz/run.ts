@@ -6,12 +6,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { Report, ShortVerdict } from "./worker.js";
+import type { ShortVerdict } from "./judge.js";
+import type { Report } from "./worker.js";
 
 export interface Range {
   readonly seed: number;
   readonly first: number;
   readonly end: number;
+  readonly processes: number;
 }
 
 export interface CaseResult {
@@ -25,17 +27,28 @@ const secondsMax = 30;
 const residentBytesMax = 3e9;
 const heapMegabytes = 1500;
 /** A child is replaced after this many cases, so that what piles up in one is no finding. */
-const batchCases = 500;
+const batchCases = 250;
 
-export async function* runCases({ seed, first, end }: Range): AsyncGenerator<CaseResult> {
-  let next = first;
-  while (next < end) {
-    const last = Math.min(end, next + batchCases);
-    for await (const result of runChild(seed, next, last)) {
-      next = result.number + 1;
-      yield result;
+/** In several processes at once; `onResult` hears of the cases in any order. */
+export async function runCases(
+  { seed, first, end, processes }: Range,
+  onResult: (result: CaseResult) => void,
+): Promise<void> {
+  let unclaimed = first;
+  const work = async (): Promise<void> => {
+    while (unclaimed < end) {
+      let next = unclaimed;
+      const last = Math.min(end, next + batchCases);
+      unclaimed = last;
+      while (next < last) {
+        for await (const result of runChild(seed, next, last)) {
+          next = result.number + 1;
+          onResult(result);
+        }
+      }
     }
-  }
+  };
+  await Promise.all(Array.from({ length: processes }, work));
 }
 
 async function* runChild(seed: number, first: number, end: number): AsyncGenerator<CaseResult> {

@@ -2,12 +2,12 @@
 import { decodeModel, type Model } from "../../src/onnx/model.js";
 import { DiagnosticError } from "../../src/support/diagnostic.js";
 import type { NumberedCase } from "./case.js";
-import { checkCase } from "./check.js";
+import { judgeCase } from "./judge.js";
 import { minimize } from "./minimize.js";
 import { printInputs, printModel } from "./print.js";
 
 export async function showCase(given: NumberedCase): Promise<string> {
-  const verdict = await checkCase(given);
+  const verdict = await judgeCase(given, () => {});
   if (verdict.kind === "refused") return `${given.from}: refused by ${verdict.code}`;
   if (verdict.kind !== "finding") return `${given.from}: ${verdict.kind}`;
   const { file, runs } = await minimize(given);

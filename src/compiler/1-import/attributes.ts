@@ -9,8 +9,8 @@ export interface AttributeReaders {
   tensor(proto: TensorProto): Tensor;
   sparseTensor(proto: SparseTensorProto): Tensor;
   graph(proto: GraphProto): SubgraphTemplate;
-  /** Attributes of the calling node, inside a function's body. */
-  readonly caller: ReadonlyMap<string, AttributeValue>;
+  /** Attributes of the calling node; undefined outside of functions. */
+  readonly caller: ReadonlyMap<string, AttributeValue> | undefined;
 }
 
 export function readAttributes(
@@ -18,9 +18,13 @@ export function readAttributes(
   readers: AttributeReaders,
 ): ReadonlyMap<string, AttributeValue> {
   const attributes = new Map<string, AttributeValue>();
+  const given = new Set<string>();
   for (const proto of protos) {
+    const { name = "" } = proto;
+    if (given.has(name)) fail("L0108", `the attribute "${name}" is given twice`);
+    given.add(name);
     const value = readAttribute(proto, readers);
-    if (value !== undefined) attributes.set(proto.name ?? "", value);
+    if (value !== undefined) attributes.set(name, value);
   }
   return attributes;
 }
@@ -32,7 +36,11 @@ function readAttribute(
   proto: AttributeProto,
   readers: AttributeReaders,
 ): AttributeValue | undefined {
-  if ((proto.refAttrName ?? "") !== "") return readers.caller.get(proto.refAttrName!);
+  const { name = "", refAttrName = "" } = proto;
+  if (refAttrName !== "") {
+    if (readers.caller !== undefined) return readers.caller.get(refAttrName);
+    fail("L0108", `the attribute "${name}" refers to one of a function, and is in none`);
+  }
   switch (proto.type ?? guessType(proto)) {
     case attributeTypes.float:
       return { kind: "float", value: proto.f ?? 0 };

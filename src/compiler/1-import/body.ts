@@ -74,14 +74,15 @@ export function requireClosed(body: Body): void {
   }
 }
 
-/** The nodes that the wanted names need, in order. */
+/** The nodes that the wanted names need, in order; outputs that nobody reads are not asked of them. */
 export function liveNodes(body: Body, wanted: readonly string[]): readonly BodyNode[] {
   const needed = new Set(wanted);
   const live: BodyNode[] = [];
   for (const node of body.nodes.toReversed()) {
-    if (!node.proto.output.some((name) => needed.has(name))) continue;
+    const output = node.proto.output.map((name) => (needed.has(name) ? name : ""));
+    if (output.every((name) => name === "")) continue;
     for (const name of node.uses) needed.add(name);
-    live.push(node);
+    live.push({ ...node, proto: { ...node.proto, output } });
   }
   return live.reverse();
 }

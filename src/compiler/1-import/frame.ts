@@ -12,7 +12,7 @@ export interface Frame {
   /** Version by domain; a function imports its own. */
   readonly opsets: ReadonlyMap<string, number>;
   /** Attributes of the node that calls the function whose body this is. */
-  readonly caller: ReadonlyMap<string, AttributeValue>;
+  readonly caller: ReadonlyMap<string, AttributeValue> | undefined;
   /** Of names inside a function: those of the calls, "call/". */
   readonly prefix: string;
   readonly depth: number;
@@ -30,7 +30,7 @@ export function rootFrame(model: ModelContext, opsets: ReadonlyMap<string, numbe
     model,
     b: createGraphBuilder(),
     opsets,
-    caller: new Map(),
+    caller: undefined,
     prefix: "",
     depth: 0,
     taken: new Set(),

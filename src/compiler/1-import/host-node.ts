@@ -75,7 +75,7 @@ export function hostNodeFromModel(model: Model): OnnxNode {
       tensor: context.tensor,
       sparseTensor: context.sparseTensor,
       graph: (graph) => createTemplate(frame, graph, graphBody(graph).captures),
-      caller: new Map(),
+      caller: undefined,
     }),
     inputNames: proto.input,
     outputNames: proto.output,
@@ -137,7 +137,7 @@ function completeGraph(template: SubgraphTemplate): Init<GraphProto> {
   const attribute = (proto: AttributeProto): Init<AttributeProto>[] => {
     const { t, g, refAttrName = "" } = proto;
     if (refAttrName !== "") {
-      const value = caller.get(refAttrName);
+      const value = caller?.get(refAttrName);
       return value === undefined ? [] : [attributeToProto(proto.name ?? "", value)];
     }
     return [

@@ -38,7 +38,7 @@ export interface TemplateSource {
   readonly opsets: ReadonlyMap<string, number>;
   readonly model: ModelContext;
   /** Attributes of the function call that the subgraph stands in. */
-  readonly caller: ReadonlyMap<string, AttributeValue>;
+  readonly caller: ReadonlyMap<string, AttributeValue> | undefined;
 }
 
 const sources = new WeakMap<SubgraphTemplate, TemplateSource>();

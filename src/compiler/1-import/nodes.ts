@@ -61,13 +61,23 @@ function importBody(
   for (const node of liveNodes(body, body.outputNames)) {
     const outputs = importNode(frame, node, scope);
     node.proto.output.forEach((name, index) => {
-      const value = outputs[index];
-      if (name === "" || value === undefined) return;
+      if (name === "") return;
+      const value = outputs[index] ?? lacksOutput(frame, node, index);
       scope.values.set(name, value);
       frame.b.name(value, freeName(frame, name));
     });
   }
   return body.outputNames.map((name) => lookUp(scope, name));
+}
+
+function lacksOutput(frame: Frame, { name, proto }: BodyNode, index: number): never {
+  fail("L0105", `the operator has no output ${index} in this form`, {
+    place: {
+      node: frame.prefix + name,
+      operator: proto.opType ?? "",
+      tensor: proto.output[index]!,
+    },
+  });
 }
 
 /** Names of one body's values, innermost first. Initializers become constants when they are first used. */
@@ -194,7 +204,7 @@ function callFunction(
     tensor: frame.model.tensor,
     sparseTensor: frame.model.sparseTensor,
     graph: () => fail("L0108", "a default of a function's attribute cannot be a graph"),
-    caller: new Map(),
+    caller: undefined,
   });
   const inner: Frame = {
     ...frame,
