@@ -6,7 +6,7 @@ import type { GraphBuilder } from "../ir/builder.js";
 import { bodiesOf, samePassedType } from "../ir/control.js";
 import { type Dim, dimAdd, dimSub, NeedsBinding } from "../ir/dim.js";
 import { createGraphBuilder } from "../ir/graph-builder.js";
-import { requireEqual } from "../ir/graph-shapes.js";
+import { requireEqual, symbolsOf } from "../ir/graph-shapes.js";
 import type { Graph, Node, Origin, Value } from "../ir/graph.js";
 import {
   isKnown,
@@ -50,7 +50,7 @@ export function lowerIf(c: LowerContext): Results {
 function branchOf(c: LowerContext, attribute: string): Graph | undefined {
   const { b, inside } = openBranch(c);
   try {
-    const outputs = inBody(() => templateOf(c, attribute).inline(b, inside));
+    const outputs = inBody(c, () => templateOf(c, attribute).inline(b, inside));
     return b.finish(attribute, named(outputs));
   } catch (error) {
     if (isShapeError(error)) return undefined;
@@ -108,6 +108,7 @@ export function lowerLoop(c: LowerContext): Results {
     };
   };
   const { op, operands } = withIndex(
+    c,
     () => makeLoop(c.b, plan(false)),
     () => makeLoop(c.b, plan(true)),
   );
@@ -223,7 +224,7 @@ export function lowerScan(c: LowerContext): Results {
         return { states: next, scanned };
       },
     });
-  const { op, operands } = inBody(make);
+  const { op, operands } = inBody(c, make);
   requireDeviceWork(op.bodies);
   return c.b.control(op, operands);
 }
@@ -282,22 +283,33 @@ function isShapeError(error: unknown): boolean {
   return error instanceof DiagnosticError && error.diagnostics.every((d) => d.code === "L0201");
 }
 
-/** A body that needs a dim as a number runs on the host, where dims are numbers. */
-function inBody<T>(make: () => T): T {
+/**
+ * A dim that a body needs as a number is bound as one outside of bodies is, where it comes from there. What only the
+ * body knows cannot be bound: such a node runs on the host.
+ */
+function inBody<T>(c: LowerContext, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    if (error instanceof NeedsBinding) throw new Decline(`in its body ${error.reason}`);
-    throw error;
+    if (!(error instanceof NeedsBinding)) throw error;
+    const outer = outerSymbols(c);
+    if (error.symbols.every((name) => outer.has(name))) throw error;
+    throw new Decline(`in its body ${error.reason}`);
   }
 }
 
+function outerSymbols(c: LowerContext): ReadonlySet<string> {
+  const values = [...c.inputs, ...captured(c.node.attributes, c).values()];
+  const dims = values.flatMap((value) => [...(value?.shape ?? []), ...(value?.dims ?? [])]);
+  return new Set([...symbolsOf(dims)].map(({ name }) => name));
+}
+
 /** Made with the trip number as a symbol, or where that cannot be, in the other way. */
-function withIndex<T>(make: () => T, otherwise: () => T): T {
+function withIndex<T>(c: LowerContext, make: () => T, otherwise: () => T): T {
   try {
     return make();
   } catch (error) {
-    if (error instanceof NeedsBinding) return inBody(otherwise);
+    if (error instanceof NeedsBinding) return inBody(c, otherwise);
     throw error;
   }
 }

@@ -27,8 +27,14 @@ export interface TensorLike {
   readonly data: unknown;
 }
 
-/** Throws L0602 that names the input. Data of the natural array type are shared, not copied. */
-export function tensorFromOrt(fed: TensorLike, port: Pick<ModelPort, "name" | "dtype">): Tensor {
+/**
+ * Throws L0602 that names the input. Data of the natural array type are shared, not copied. A scalar may be fed as
+ * a tensor of one element, as to ONNX Runtime: `new Tensor("int64", [16000n])` is one with the shape [1].
+ */
+export function tensorFromOrt(
+  fed: TensorLike,
+  port: Pick<ModelPort, "name" | "dtype"> & Partial<Pick<ModelPort, "dims">>,
+): Tensor {
   const resident = residents.get(fed);
   if (resident !== undefined) return resident;
   const wrong = (message: string): never => fail("L0602", `input "${port.name}" ${message}`);
@@ -44,7 +50,8 @@ export function tensorFromOrt(fed: TensorLike, port: Pick<ModelPort, "name" | "d
   if (data.length !== count) {
     wrong(`has ${data.length} elements, its shape [${dims.join(", ")}] asks for ${count}`);
   }
-  const tensor: Tensor = { dtype, shape: [...dims], data };
+  const shape = port.dims?.length === 0 && count === 1 ? [] : [...dims];
+  const tensor: Tensor = { dtype, shape, data };
   return isNameless(port.dtype) && dtype === "f32" ? encoded(tensor, port.dtype) : tensor;
 }
 

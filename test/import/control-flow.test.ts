@@ -23,6 +23,38 @@ function graph(init: GraphInit): AttributeInit {
   return { graph: graphProto(init) };
 }
 
+test("an If whose branch needs a dim as a number binds it, and stays on the device", () => {
+  const padded = onnxModel({
+    inputs: { x: "f32[1, N]", mirrored: "bool[]" },
+    nodes: [
+      node("If", ["mirrored"], ["z"], {
+        then_branch: graph({
+          nodes: [
+            node("Pad", ["x", "four"], ["mirror"], { mode: "reflect" }),
+            node("Exp", ["mirror"], ["a"]),
+          ],
+          outputs: { a: "f32[1, ?]" },
+        }),
+        else_branch: graph({
+          nodes: [node("Pad", ["x", "four"], ["b"])],
+          outputs: { b: "f32[1, ?]" },
+        }),
+      }),
+    ],
+    initializers: { four: i64([4], [0, 4, 0, 0]) },
+    outputs: { z: "f32[1, ?]" },
+  });
+  const { graph: imported } = importModel(padded, {
+    dims: new Map([["N", { min: 2, max: 64 }]]),
+    inputShapes: new Map([
+      ["x", [1, 8]],
+      ["mirrored", []],
+    ]),
+  });
+  expect(imported.nodes.map(({ op }) => op.kind)).toEqual(["if"]);
+  expect(imported.symbols).toEqual([]);
+});
+
 describe("Loop", () => {
   /** s = s + w each trip, stops when s reaches `limit`; gives each s. */
   const body = graph({

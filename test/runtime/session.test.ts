@@ -103,6 +103,21 @@ describe("a session", () => {
   });
 });
 
+test("a scalar is taken as a tensor of one element too, as ONNX Runtime takes it", async () => {
+  const scaled = onnxFile({
+    inputs: { x: "f32[N, 3]", factor: "f32[]" },
+    nodes: [node("Mul", ["x", "factor"], ["y"])],
+    outputs: { y: "f32[N, 3]" },
+  });
+  const session = await InferenceSession.create(scaled, options);
+  const factor = new Tensor("float32", [2]);
+  expect(factor.dims).toEqual([1]);
+  const { y } = await session.run({ x: rows(1), factor });
+  expect(y!.data).toEqual(Float32Array.of(-4, -2, 0));
+  const two = new Tensor("float32", [2, 2]);
+  await expect(session.run({ x: rows(1), factor: two })).rejects.toThrow("of rank 1, not 0");
+});
+
 describe("wrong inputs", () => {
   async function message(feeds: Record<string, unknown>, more: SessionOptions = {}) {
     const session = await InferenceSession.create(model, { ...options, ...more });
