@@ -7,7 +7,16 @@ import type { Value } from "../ir/graph.js";
 import type { DType } from "../numerics/dtype.js";
 import { encodeSteps } from "../numerics/quantized-lanes.js";
 import { leakyRelu } from "./activations.js";
-import { type LaneFunction, mean, operator, range, requiredInt } from "./helpers.js";
+import { channelsLast } from "./channels-last.js";
+import {
+  type LaneFunction,
+  mean,
+  operator,
+  operatorOfMany,
+  range,
+  requiredInt,
+  withInputs,
+} from "./helpers.js";
 import { averagePool } from "./pooling.js";
 import { integerProduct } from "./product.js";
 import {
@@ -18,6 +27,7 @@ import {
   zeroAsFloat,
 } from "./quantization.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
+import { recurrentOperators } from "./recurrent.js";
 import { softmax } from "./softmax.js";
 
 const contrib = { domain: "com.microsoft", since: 1 };
@@ -119,12 +129,10 @@ function lowerQLinearConcat(c: LowerContext): Value {
 }
 
 /** An average pool of numbers between codes; with channels_last the channels are the last axis. */
-function lowerQLinearPool(c: LowerContext, pool: (c: LowerContext, x: Value) => Value): Value {
+function lowerQLinearPool(c: LowerContext, pool: (c: LowerContext) => Value): Value {
   return lowerQLinear(c, (x) => {
-    const rank = x.shape.length;
-    if (c.int("channels_last", 0) === 0) return pool(c, x);
-    const first = c.b.transpose(x, [0, rank - 1, ...range(1, rank - 1)]);
-    return c.b.transpose(pool(c, first), [0, ...range(2, rank), 1]);
+    const inner = withInputs(c, { 0: x });
+    return c.int("channels_last", 0) === 0 ? pool(inner) : channelsLast(inner, [0], pool);
   });
 }
 
@@ -135,8 +143,62 @@ function softmaxAxes(c: LowerContext, x: Value): readonly number[] {
   return c.int("opset", 13) < 13 ? range(axis, rank) : [axis];
 }
 
-function globalAverage(c: LowerContext, x: Value): Value {
-  return mean(c.b, x, range(2, x.shape.length));
+function globalAverage(c: LowerContext): Value {
+  return mean(c.b, c.input(0), range(2, c.input(0).shape.length));
+}
+
+/** The mean over the attribute `axes`. */
+function meanOver(c: LowerContext, x: Value): Value {
+  const axes = c.ints("axes")?.map((axis) => c.axis(axis, x.shape.length));
+  const dropped = axes ?? range(0, x.shape.length);
+  const kept = mean(c.b, x, dropped);
+  return c.int("keepdims", 1) === 0 ? c.b.squeeze(kept, dropped) : kept;
+}
+
+/** Inputs: condition, then X, its scale and zero point, the same of Y, scale and zero point of the result. */
+function lowerQLinearWhere(c: LowerContext): Value {
+  const { dtype } = c.input(1);
+  const form = { scale: c.input(7), zero: c.inputs[8], dtype };
+  const [x, y] = [1, 4].map((i) =>
+    encode(c.b, dequantize(c.b, c.input(i), c.input(i + 1), c.inputs[i + 2], "f32"), form),
+  );
+  return c.b.map(dtype, [c.input(0), x!, y!], (l, m, a, b) => l.selectI(m!, a!, b!));
+}
+
+/** Inputs: A, its zero point, B, its zero point. */
+function lowerMulInteger(c: LowerContext): Value {
+  const centred = (x: Value, zero: Value | undefined) =>
+    zero === undefined ? x : c.b.map("i32", [x, zero], (l, q, z) => l.subI(q!, z!));
+  const factors = [centred(c.input(0), c.inputs[1]), centred(c.input(2), c.inputs[3])];
+  return c.b.map("i32", factors, (l, x, y) => l.mulI(x!, y!));
+}
+
+function lowerReduceSumInteger(c: LowerContext): Value {
+  const x = c.input(0);
+  const axes = c.ints("axes")?.map((axis) => c.axis(axis, x.shape.length));
+  const keepDims = c.int("keepdims", 1) !== 0;
+  return c.b.reduce(c.b.cast(x, "i32"), "sum", axes ?? range(0, x.shape.length), { keepDims });
+}
+
+const lstm = recurrentOperators.find((record) => record.name === "LSTM")!;
+
+/**
+ * An LSTM whose weights are codes [directions, inputs, 4 * hidden]; inputs 8 to 11 are their scales and zero
+ * points, by direction or by column. What the weights meet is not rounded to codes.
+ */
+function lowerDynamicQuantizeLstm(c: LowerContext): readonly (Value | undefined)[] {
+  const weights = (index: number, scale: Value, zero: Value | undefined): Value => {
+    const along = (p: Value) =>
+      p.shape.length === 1 ? c.b.unsqueeze(p, [1, 2]) : c.b.unsqueeze(p, [1]);
+    const numbers = dequantize(c.b, c.input(index), along(scale), zero && along(zero), "f32");
+    return c.b.transpose(numbers, [0, 2, 1]);
+  };
+  const decoded = {
+    1: weights(1, c.input(8), c.inputs[9]),
+    2: weights(2, c.input(10), c.inputs[11]),
+  };
+  const inner = withInputs(c, decoded);
+  return lstm.lower!({ ...inner, inputs: inner.inputs.slice(0, 8) });
 }
 
 export const contribQuantizedOperators: readonly OperatorRecord[] = [
@@ -151,8 +213,21 @@ export const contribQuantizedOperators: readonly OperatorRecord[] = [
     lowerQLinear(c, (x) => softmax(c.b, x, softmaxAxes(c, x))),
   ),
   operator("QLinearConcat", contrib, lowerQLinearConcat),
-  operator("QLinearAveragePool", contrib, (c) =>
-    lowerQLinearPool(c, (_, x) => averagePool({ ...c, inputs: [x], input: () => x })),
-  ),
+  operator("QLinearAveragePool", contrib, (c) => lowerQLinearPool(c, averagePool)),
   operator("QLinearGlobalAveragePool", contrib, (c) => lowerQLinearPool(c, globalAverage)),
+  operator("QLinearReduceMean", contrib, (c) => lowerQLinear(c, (x) => meanOver(c, x))),
+  {
+    ...operatorOfMany("DynamicQuantizeLSTM", contrib, lowerDynamicQuantizeLstm),
+    note: "inputs and states stay numbers",
+  },
+  operator("QLinearWhere", contrib, lowerQLinearWhere),
+  operator("MulInteger", contrib, lowerMulInteger),
+  operator("ReduceSumInteger", contrib, lowerReduceSumInteger),
+  operator("MatMulInteger16", contrib, (c) =>
+    integerProduct(
+      c.b,
+      { value: c.b.cast(c.input(0), "i32"), zero: undefined },
+      { value: c.b.cast(c.input(1), "i32"), zero: undefined },
+    ),
+  ),
 ];

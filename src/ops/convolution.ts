@@ -23,15 +23,22 @@ export const convolutionOperators: readonly OperatorRecord[] = [
   operator("Conv", { since: 1, ranks: ["2+", "2+", 1] }, (c) =>
     addBias(c, convolve(c, c.input(0), c.input(1)), c.inputs[2]),
   ),
-  operator("FusedConv", { domain: "com.microsoft", since: 1, ranks: ["2+", "2+", 1] }, (c) => {
-    const biased = addBias(c, convolve(c, c.input(0), c.input(1)), c.inputs[2]);
-    const sum =
-      c.inputs[3] === undefined
-        ? biased
-        : c.b.map(biased.dtype, [biased, c.input(3)], (l, y, z) => l.add(y!, z!));
-    return activate(c, sum);
-  }),
+  operator(
+    "FusedConv",
+    { domain: "com.microsoft", since: 1, ranks: ["2+", "2+", 1] },
+    lowerFusedConv,
+  ),
 ];
+
+/** Inputs: x, kernel, bias, a tensor that is added before the activation. */
+export function lowerFusedConv(c: LowerContext): Value {
+  const biased = addBias(c, convolve(c, c.input(0), c.input(1)), c.inputs[2]);
+  const sum =
+    c.inputs[3] === undefined
+      ? biased
+      : c.b.map(biased.dtype, [biased, c.input(3)], (l, y, z) => l.add(y!, z!));
+  return activate(c, sum);
+}
 
 export interface Zeros {
   readonly a?: Value;

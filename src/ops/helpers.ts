@@ -8,6 +8,7 @@ import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import { type Dim, dimProduct } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
 import { fail } from "../support/diagnostic.js";
+import { createLowerContext } from "./context.js";
 import { Decline, type LowerContext, type NodeContext, type OperatorRecord } from "./record.js";
 
 export type LaneFunction = (l: LaneBuilder, ...x: Lane[]) => Lane;
@@ -77,6 +78,16 @@ export function dtypeAttribute(c: NodeContext, name: string): DType {
 /** An int attribute that has no default. */
 export function requiredInt(c: NodeContext, name: string): number {
   return c.int(name) ?? c.invalid("L0108", `attribute ${name} is missing`);
+}
+
+/** The node with other values for some of its inputs. */
+export function withInputs(
+  c: LowerContext,
+  replaced: Readonly<Record<number, Value | undefined>>,
+): LowerContext {
+  const count = Math.max(c.inputs.length, ...Object.keys(replaced).map((i) => Number(i) + 1));
+  const inputs = range(0, count).map((i) => (i in replaced ? replaced[i] : c.inputs[i]));
+  return createLowerContext(c.node, c.b, inputs);
 }
 
 /** All inputs of a variadic operator. */

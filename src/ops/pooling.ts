@@ -95,7 +95,7 @@ function lpNorm(c: LowerContext, p: number, sum: (powers: Value) => Value): Valu
   });
 }
 
-function maxPool(c: LowerContext): readonly (Value | undefined)[] {
+export function maxPool(c: LowerContext): readonly (Value | undefined)[] {
   const x = c.input(0);
   const axes = pooledAxes(c);
   const { kind } = dtypes[x.dtype];

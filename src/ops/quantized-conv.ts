@@ -70,7 +70,7 @@ function perOutput(c: LowerContext, vector: Value, kernel: Value): Value {
   return c.b.unsqueeze(vector, range(1, kernel.shape.length));
 }
 
-function lowerQLinearConv(c: LowerContext): Value {
+export function lowerQLinearConv(c: LowerContext): Value {
   const [x, xScale, xZero, w, wScale, wZero, yScale, yZero] = range(0, 8).map((i) => c.input(i));
   const sum = convolveCodes(c, x!, xZero, w!, wZero);
   const spatialRank = x!.shape.length - 2;

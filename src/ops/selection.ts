@@ -98,7 +98,7 @@ function lowerTopK(c: LowerContext): readonly Value[] {
 }
 
 /** How many elements of its row come before each element; equal ones in order of position. */
-function ranks(c: LowerContext, rows: Value, largest: boolean): Value {
+export function ranks(c: LowerContext, rows: Value, largest: boolean): Value {
   const last = rows.shape.length - 1;
   const extent = rows.shape[last]!;
   const before = c.b.map(
@@ -186,7 +186,7 @@ function evaluateNonZero(c: EvaluateContext): readonly Tensor[] {
   return [int64Tensor([rank, found.length], coordinates)];
 }
 
-function evaluateUnique(c: EvaluateContext): readonly (Tensor | undefined)[] {
+export function evaluateUnique(c: EvaluateContext): readonly (Tensor | undefined)[] {
   const given = c.tensorInput(0);
   const axisAttribute = c.int("axis");
   const x = axisAttribute === undefined ? { ...given, shape: [elementCount(given.shape)] } : given;

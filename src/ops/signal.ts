@@ -70,11 +70,32 @@ function dft(c: LowerContext): Value {
   const givenAxis = c.opset < 20 ? c.int("axis", 1) : (c.knownInts(2, "the axis")?.[0] ?? -2);
   const axis = c.axis(givenAxis, rank);
   if (axis === rank - 1) c.invalid("L0108", "the last axis holds real and imaginary parts");
+  return dftAlong(c, x, {
+    axis,
+    inverse: c.int("inverse", 0) !== 0,
+    half: c.int("onesided", 0) !== 0,
+    asked: c.knownInts(1, "the length")?.[0],
+  });
+}
+
+export interface DftForm {
+  readonly axis: number;
+  readonly inverse: boolean;
+  /** Only the lower half of the spectrum comes out, or goes in. */
+  readonly half: boolean;
+  /** Length of the transform; default: that of the axis. */
+  readonly asked?: number | undefined;
+}
+
+/** x [..., 1 or 2 parts] along one of its other axes. */
+export function dftAlong(
+  c: LowerContext,
+  x: Value,
+  { axis, inverse, half, asked }: DftForm,
+): Value {
+  const rank = x.shape.length;
   const partsIn = staticDim(x.shape[rank - 1]!, "it counts real and imaginary parts");
   const extent = staticDim(x.shape[axis]!, "it is the length of a DFT");
-  const inverse = c.int("inverse", 0) !== 0;
-  const half = c.int("onesided", 0) !== 0;
-  const asked = c.knownInts(1, "the length")?.[0];
   const mirrored = inverse && half;
   const length = asked ?? (mirrored ? 2 * (extent - 1) : extent);
   const inputs = mirrored ? Math.floor(length / 2) + 1 : length;

@@ -115,7 +115,7 @@ interface HeadForm {
 }
 
 /** Inputs: query, key, value [n, length, heads * features], past state, decay, beta, erase gate. */
-function lowerLinearAttention(c: LowerContext): readonly (Value | undefined)[] {
+export function lowerLinearAttention(c: LowerContext): readonly (Value | undefined)[] {
   const { b } = c;
   const query = c.input(0);
   const [n, length] = query.shape as readonly [Dim, Dim];

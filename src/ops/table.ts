@@ -6,7 +6,9 @@ import { castOperators } from "./casts.js";
 import { contractionOperators } from "./contraction.js";
 import { contribAliasOperators } from "./contrib-aliases.js";
 import { contribAttentionOperators } from "./contrib-attention.js";
+import { contribLayerOperators } from "./contrib-layers.js";
 import { contribMathOperators } from "./contrib-math.js";
+import { contribMatrixOperators } from "./contrib-matrices.js";
 import { contribNormOperators } from "./contrib-norms.js";
 import { contribQuantizedOperators } from "./contrib-quantized.js";
 import { controlFlowOperators } from "./control-flow.js";
@@ -15,6 +17,7 @@ import { convolutionOperators } from "./convolution.js";
 import { deformConvOperators } from "./deform-conv.js";
 import { einsumOperators } from "./einsum.js";
 import { elementwiseOperators } from "./elementwise.js";
+import { expertOperators } from "./experts.js";
 import { flexAttentionOperators } from "./flex-attention.js";
 import { gatherOperators } from "./gather.js";
 import { groupQueryOperators } from "./group-query.js";
@@ -87,7 +90,10 @@ export const operators: readonly OperatorRecord[] = [
   ...sequenceOperators,
   ...controlFlowOperators,
   ...contribMathOperators,
+  ...contribMatrixOperators,
   ...contribNormOperators,
+  ...contribLayerOperators,
+  ...expertOperators,
   ...contribAttentionOperators,
   ...groupQueryOperators,
   ...contribQuantizedOperators,

@@ -9,9 +9,9 @@ import { unpackSubByte } from "../numerics/convert.js";
 import { type DType, dtypes, isFloat } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { operator, range, requiredInt } from "./helpers.js";
-import { matrixProduct } from "./product.js";
+import { matrixProduct, matrixProductAs } from "./product.js";
 import { dequantize, pairBlocks } from "./quantization.js";
-import type { LowerContext, OperatorRecord } from "./record.js";
+import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 
 const contrib = { domain: "com.microsoft", since: 1 };
 
@@ -22,7 +22,7 @@ interface Codes {
 }
 
 /** Codes packed along the last axis, low bits first, as u4 (or u8 from bytes) with `count` along that axis. */
-function unpack(
+export function unpack(
   b: GraphBuilder,
   packed: Value,
   bits: number,
@@ -179,7 +179,46 @@ function lowerGatherBlockQuantized(c: LowerContext): Value {
   return b.reshape(numbers, rows.x.shape);
 }
 
+/** What the codes of FP4 and NF4 stand for, in parts of a block's largest magnitude. */
+const magnitudes = [0, 1 / 192, 2 / 3, 1, 1 / 3, 1 / 2, 1 / 6, 1 / 4];
+const levels = [
+  [...magnitudes, ...magnitudes.map((x) => -x)],
+  [
+    -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+    -0.18477343022823334, -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
+    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+    0.7229568362236023, 1,
+  ],
+];
+
+/** Inputs: A, codes two in a byte (the high bits first), the largest magnitude of each block. */
+function lowerMatMulBnb4(c: LowerContext): Value {
+  const { b } = c;
+  const [n, k, blockSize] = ["N", "K", "block_size"].map((name) => requiredInt(c, name)) as [
+    number,
+    number,
+    number,
+  ];
+  if (c.int("transB", 1) === 0)
+    throw new Decline("a product with untransposed weights is for training");
+  const table = levels[requiredInt(c, "quant_type")];
+  if (table === undefined) return c.invalid("L0108", "quant_type is neither 0 (FP4) nor 1 (NF4)");
+  const packed = c.knownTensor(1, "the weights").data as Uint8Array;
+  const numbers = Float32Array.from({ length: n * k }, (_, i) => {
+    const byte = packed[i >> 1] ?? 0;
+    return table[i % 2 === 0 ? byte >> 4 : byte & 15]!;
+  });
+  const level = b.constant({ dtype: "f32", shape: [n * k], data: numbers });
+  const blocks = b.iota("i32", [n * k], 0);
+  const block = b.map("i32", [blocks], (l, i) => l.divI(i!, l.constI(blockSize)));
+  const largest = b.gather(b.reshape(c.input(2), [Math.ceil((n * k) / blockSize)]), block, 0);
+  const weights = b.map("f32", [level, largest], (l, x, s) => l.mul(x!, s!));
+  const matrix = b.reshape(weights, [n, k]);
+  return matrixProductAs(b, c.input(0).dtype, c.input(0), matrix, { transposeW: true });
+}
+
 export const weightOnlyOperators: readonly OperatorRecord[] = [
   operator("MatMulNBits", { ...contrib, ranks: ["1+"] }, lowerMatMulNBits),
+  operator("MatMulBnb4", { ...contrib, ranks: ["1+", 1, 1] }, lowerMatMulBnb4),
   operator("GatherBlockQuantized", contrib, lowerGatherBlockQuantized),
 ];
