@@ -3,8 +3,10 @@
  * kernel, an instruction, the engine. Each level has a meaning of its own that can be run, and is held against the
  * one before it.
  */
-import { optionsFor } from "../compiler/1-import/evaluate-model.js";
-import { type ImportOptions, importThen } from "../compiler/1-import/import.js";
+import { evaluateModel, optionsFor } from "../compiler/1-import/evaluate-model.js";
+import { importModel, type ImportOptions, importThen } from "../compiler/1-import/import.js";
+import { firstPart, laterPart } from "../compiler/1-import/part-models.js";
+import { weightsWorthCutting } from "../compiler/3-partition/costs.js";
 import { compileGraph, type CompileOptions, type Stage } from "../compiler/compile.js";
 import { type GraphPass, graphPasses } from "../compiler/pipeline.js";
 import type { TiledGraph } from "../compiler/tiled.js";
@@ -50,8 +52,32 @@ export interface Bisection {
   readonly finding?: Finding;
 }
 
-/** Throws what importing and compiling throw. */
+/** Part after part, where shapes depend on data. Throws what importing and compiling throw. */
 export async function bisect(options: BisectOptions): Promise<Bisection> {
+  const { model, machine, expected } = options;
+  const parts = { weightsMin: weightsWorthCutting(machine) };
+  const { later } = importModel(model, { ...importOptions(options), parts });
+  if (later.length === 0) return bisectPart(options);
+  const first = firstPart(model, later);
+  const found = await bisectPart({ ...options, model: first, expected: own(expected, first) });
+  if (found.finding !== undefined) return found;
+  const values = new Map([
+    ...options.inputs,
+    ...evaluateModel(first, options.inputs, importOptions({ ...options, model: first })),
+  ]);
+  const rest = laterPart(model, later, values);
+  const names = new Set(rest.graph.input.map(({ name }) => name));
+  const inputs = new Map([...values].filter(([name]) => names.has(name)));
+  return bisect({ ...options, model: rest, inputs, expected: own(expected, rest) });
+}
+
+/** Of a part's outputs. */
+function own(expected: Values, { graph }: Model): Values {
+  const names = new Set(graph.output.map(({ name }) => name));
+  return new Map([...expected].filter(([name]) => names.has(name)));
+}
+
+async function bisectPart(options: BisectOptions): Promise<Bisection> {
   const checked: Level[] = [];
   const stages = compileInStages(options);
   const { executable, graphs } = stages;

@@ -1,6 +1,6 @@
 /** `lightloom bench`: wall time of compiling and simulating a model, against ONNX Runtime where it is installed. */
 import { createSimulatedDevice } from "../runtime/device.js";
-import { bindingsFor, createModelRunner } from "../runtime/model-runner.js";
+import { createModelRunner } from "../runtime/model-runner.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import { fail } from "../support/diagnostic.js";
@@ -20,6 +20,7 @@ import {
   machineOption,
   precisionOption,
 } from "./options.js";
+import { joinParts } from "../analysis/join-parts.js";
 import { reportOf } from "../analysis/report.js";
 import { createProgress, printJson, printTable } from "./output.js";
 
@@ -70,9 +71,8 @@ export function benchCommand() {
       });
       progress.clear();
       const simulateMs = Math.min(...times);
-      const { executable } = runner.prepare(inputs);
-      const bindings = bindingsFor(executable, inputs)!;
-      const { cycles, seconds } = reportOf({ executable, machine, bindings });
+      const part = joinParts(await runner.prepare(inputs));
+      const { cycles, seconds } = reportOf({ ...part, machine });
       const result = {
         machine: machine.name,
         deviceCycles: cycles.device,

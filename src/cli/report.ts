@@ -1,13 +1,14 @@
 /** `lightloom report`: what runs where and why, kernels with their cycles, memory, how far from the machine's best. */
 import { pc } from "./colors.js";
 import { accuracyLosses, printAccuracy } from "../analysis/accuracy.js";
+import { joinParts } from "../analysis/join-parts.js";
 import { printReport, printSupport } from "../analysis/print-report.js";
 import { reportOf } from "../analysis/report.js";
 import { nodesOf, supportReport } from "../analysis/support.js";
 import { timelineOf } from "../analysis/timeline.js";
 import { createSimulatedDevice } from "../runtime/device.js";
 import type { Precision } from "../compiler/pipeline.js";
-import { bindingsFor, createModelRunner, type ModelRunner } from "../runtime/model-runner.js";
+import { createModelRunner, type ModelRunner } from "../runtime/model-runner.js";
 import { writeAtomically } from "../runtime/node/atomic-write.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { gatherInputs } from "./inputs.js";
@@ -58,22 +59,21 @@ export function reportCommand() {
         });
       const outputsOf = async (of: ModelRunner) => (await of.run(inputs)).outputs;
       const runner = runnerOf(options.precision);
-      const { executable } = runner.prepare(inputs);
+      const part = joinParts(await runner.prepare(inputs));
       const nodes = nodesOf(file.model);
-      const bindings = bindingsFor(executable, inputs)!;
       if (options.trace !== undefined) {
         progress.show("writing the trace");
-        const timeline = timelineOf({ executable, machine, bindings });
+        const timeline = timelineOf({ ...part, machine });
         writeAtomically(options.trace, new TextEncoder().encode(JSON.stringify(timeline)));
       }
       if (options.support === true) {
         progress.clear();
-        const support = supportReport(executable, nodes);
+        const support = supportReport(part.executable, nodes);
         if (options.json) printJson(support);
         else print(printSupport(support, { color: pc.isColorSupported }));
         return;
       }
-      const report = reportOf({ executable, machine, bindings, nodes });
+      const report = reportOf({ ...part, machine, nodes });
       // Only running tells what rounding cost.
       const accuracy =
         options.precision === "fp32"

@@ -8,13 +8,14 @@ import { createSimulatedDevice } from "../runtime/device.js";
 import type { RegionRun } from "../runtime/host-region.js";
 import type { HostRuntimeChoice } from "../runtime/host-runtime.js";
 import { judgeOutputs, modelRule } from "../runtime/judge.js";
-import { bindingsFor, createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
+import { createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
 import { createDiskStore, defaultCacheFolder } from "../runtime/node/disk-store.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import type { ProgramStore } from "../runtime/program-store.js";
 import { engineNamed, hostNamed } from "./engine-options.js";
 import { deviceNamed } from "./options.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
+import { joinParts } from "../analysis/join-parts.js";
 import { reportOf } from "../analysis/report.js";
 import { kernelShares, printTiming } from "./show-timing.js";
 import { printOutputs, summarizeOutput } from "./show-outputs.js";
@@ -65,9 +66,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   const summaries = [...outputs].map(([name, value]) => summarizeOutput(name, value));
   const comparison = settings.compare ? await compare(model, outputs) : undefined;
   const text = model.explain?.(outputs);
-  const { executable } = outcome!;
-  const bindings = bindingsFor(executable, model.inputs)!;
-  const report = reportOf({ executable, machine, bindings });
+  const report = reportOf({ ...joinParts(outcome!.parts), machine });
   if (settings.json) {
     printJson({
       machine: machine.name,

@@ -10,7 +10,9 @@ import type { DType } from "../numerics/dtype.js";
 import type { Model } from "../onnx/model.js";
 import { DiagnosticError, InternalError } from "../support/diagnostic.js";
 import type { DeviceMachine } from "../target/machine.js";
+import { graphBody } from "./1-import/body.js";
 import { type ImportOptions, importThen } from "./1-import/import.js";
+import { weightsWorthCutting } from "./3-partition/costs.js";
 import { partition, type PartitionedGraph } from "./3-partition/partition.js";
 import type { PlanChooser } from "./4-tile/plan-choice.js";
 import { tileGraph } from "./4-tile/tile.js";
@@ -25,7 +27,12 @@ import {
 } from "./pipeline.js";
 import type { TiledGraph } from "./tiled.js";
 
-export interface CompileOptions extends ImportOptions {
+export interface CompileOptions extends Omit<ImportOptions, "parts"> {
+  /**
+   * Leave to a later part of the run what waits for shapes that depend on data (`later` of the executable). Without,
+   * the host runs it.
+   */
+  readonly inParts?: boolean;
   readonly machine: DeviceMachine;
   /** Content hash of the machine, for the executable's header. */
   readonly machineHash: string;
@@ -54,7 +61,10 @@ export type Stage =
 
 export function compileModel(model: Model, options: CompileOptions): Executable {
   const compile = (graph: Graph): Executable => compileGraph(graph, options);
-  const { result, notes, boundInputs } = importThen(model, options, compile);
+  const { inParts = false, ...rest } = options;
+  const parts = inParts ? { parts: { weightsMin: weightsWorthCutting(options.machine) } } : {};
+  const importOptions: ImportOptions = { ...rest, ...parts };
+  const { result, notes, boundInputs, later } = importThen(model, importOptions, compile);
   const dims = notes.map(
     (note): DecisionRecord => ({
       what: "bound-dim",
@@ -69,7 +79,16 @@ export function compileModel(model: Model, options: CompileOptions): Executable 
       origins: [],
     }),
   );
-  return { ...result, boundInputs, records: [...dims, ...inputs, ...result.records] };
+  const records = [...dims, ...inputs, ...laterRecords(model, later), ...result.records];
+  return { ...result, boundInputs, later, records };
+}
+
+function laterRecords({ graph }: Model, later: readonly number[]): readonly DecisionRecord[] {
+  if (later.length === 0) return [];
+  const chosen = new Set(later);
+  const nodes = graphBody(graph).nodes.filter(({ number }) => chosen.has(number));
+  const origins = nodes.map(({ name, proto }) => ({ node: name, operator: proto.opType ?? "" }));
+  return [{ what: "later", why: "shapes depend on data: compiled when they are known", origins }];
 }
 
 export function compileGraph(imported: Graph, options: CompileOptions): Executable {

@@ -54,13 +54,14 @@ export function writeElfPieces(executable: Executable, subgraphs?: SubgraphCodec
   const descriptors = layOut(programs.map((program) => program.descriptors));
   const host = hostWriter(subgraphs);
   const steps = executable.steps.map((step) => fileStep(step, host));
-  const { name, machine, symbols, memoryBytes, inputs, boundInputs, outputs } = executable;
+  const { name, machine, symbols, memoryBytes, inputs, boundInputs, outputs, later } = executable;
   const meta: Meta = {
     name,
     machine,
     symbols,
     memoryBytes,
     boundInputs: boundInputs.map(fileInput),
+    later,
     programs: programs.map((_, i) => ({
       words: words.ranges[i]!,
       descriptors: descriptors.ranges[i]!,
@@ -119,6 +120,7 @@ export function readElf(file: Uint8Array, subgraphs?: SubgraphCodec): Executable
       inputs,
       boundInputs: meta.boundInputs.map(memoryInput),
       outputs,
+      later: meta.later,
       steps: steps.map((step) => memoryStep(step, host, nextOrigins)),
       records: read(".records") as readonly DecisionRecord[],
     };
@@ -142,6 +144,7 @@ interface Meta {
   readonly symbols: readonly DimSymbol[];
   readonly memoryBytes: number;
   readonly boundInputs: readonly FileInput[];
+  readonly later: readonly number[];
   readonly programs: readonly { readonly words: Range; readonly descriptors: Range }[];
   readonly tensors: readonly HostTensor[];
   readonly subgraphs: readonly HostSubgraph[];

@@ -23,6 +23,11 @@ export interface Executable {
   /** Inputs that are none to the program: it was made for these values, and takes no others. */
   readonly boundInputs: readonly BoundInput[];
   readonly outputs: readonly Port[];
+  /**
+   * Nodes of the model, by their number in its graph, that a later part of the run computes: shapes of theirs depend
+   * on data. What they read of the nodes before them is among the outputs.
+   */
+  readonly later: readonly number[];
   readonly steps: readonly Step[];
   /** Decisions with their reasons: host fallbacks, bindings of dims, lost fusions, chosen tiles. */
   readonly records: readonly DecisionRecord[];
@@ -165,6 +170,7 @@ export interface DecisionRecord {
     | "host"
     | "bound-dim"
     | "bound-input"
+    | "later"
     | "fusion"
     | "layout"
     | "plan"

@@ -27,11 +27,14 @@ import {
 } from "./dims-policy.js";
 import type { RegionRun } from "./host-region.js";
 import type { HostRuntimeSetting } from "./host-runtime.js";
+import { createLaterParts, type LaterParts } from "./later-parts.js";
 import { inputPorts, type ModelPort } from "./model-ports.js";
 import type { ProgramStore } from "./program-store.js";
 import { TooLargeForDevice } from "./transfer.js";
 import { type BoundValues, noteBound, offeredValues, takesValues } from "./value-policy.js";
 import { type LoadedExecutable, loadExecutable } from "./walk.js";
+
+type Values = ReadonlyMap<string, HostValue>;
 
 export interface RunnerOptions {
   readonly model: Model;
@@ -53,21 +56,31 @@ export interface ModelRunner {
   readonly inputs: readonly ModelPort[];
   readonly stats: RunnerStats;
   /** Throws L0601 to L0604 for inputs, and whatever compiling them says. */
-  run(inputs: ReadonlyMap<string, HostValue>): Promise<RunOutcome>;
-  /** Compiles for these inputs, or finds what has been compiled for them. */
-  prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable;
+  run(inputs: Values): Promise<RunOutcome>;
+  /**
+   * Compiles for these inputs, or finds what has been compiled for them. Where shapes depend on data, all parts but
+   * the last are run: what they give says what the next is compiled for.
+   */
+  prepare(inputs: Values): Promise<readonly RunPart[]>;
   /** Gives the executables, their memory and the sessions of their host regions back when the runs have ended. */
   release(): Promise<void>;
 }
 
 export interface RunOutcome {
-  readonly outputs: ReadonlyMap<string, HostValue>;
-  readonly executable: Executable;
+  readonly outputs: Values;
+  /** One after the other; several where shapes depend on data. */
+  readonly parts: readonly RunPart[];
   readonly ranOn: RanOn;
   /** Who ran its host regions, and why. */
   readonly hostRegions: readonly RegionRun[];
   /** Why the whole model ran on the host although it was compiled for the device. */
   readonly reason?: string;
+}
+
+/** A part of a run: a program, and its symbols' values from the shapes of what it was given. */
+export interface RunPart {
+  readonly executable: Executable;
+  readonly bindings: ReadonlyMap<string, number>;
 }
 
 export type RanOn = "accelerator" | "host" | "mixed";
@@ -82,7 +95,17 @@ export interface RunnerStats {
   readonly storeHits: number;
   /** Runs that the host took over, by reason. */
   readonly hostRuns: ReadonlyMap<string, number>;
+  /** Of the parts that follow the first one, where shapes depend on data. */
+  readonly parts?: readonly RunnerStats[];
+  /** Why the host runs what had parts of its own before. */
+  readonly wholeBecause?: string;
 }
+
+/**
+ * A part whose shapes are others at every run, and cannot stay open, would be compiled for ever: after so many times,
+ * if that was more than one run in so many, the host runs it.
+ */
+const partCompiles = { max: 16, runsPerCompile: 4 } as const;
 
 /** Executables that a runner keeps; the least recently used one goes first. */
 const entriesMax = 4;
@@ -114,40 +137,106 @@ class Runner implements ModelRunner {
   #compiles = 0;
   #programs = 0;
   #storeHits = 0;
+  readonly #laterParts: LaterParts;
+  #wholeBecause: string | undefined;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    this.#laterParts = createLaterParts(options, createModelRunner);
     this.#machineHash = machineHash(options.machine);
     this.inputs = inputPorts(options.model);
   }
 
   get stats(): RunnerStats {
+    const parts = this.#laterParts.stats();
+    const wholeBecause = this.#wholeBecause;
     return {
       runs: this.#runs,
       programs: this.#programs,
       compiles: this.#compiles,
       storeHits: this.#storeHits,
       hostRuns: new Map(this.#hostRuns),
+      ...(parts.length === 0 ? {} : { parts }),
+      ...(wholeBecause === undefined ? {} : { wholeBecause }),
     };
   }
 
-  async run(inputs: ReadonlyMap<string, HostValue>): Promise<RunOutcome> {
-    const loaded = this.prepare(inputs);
-    const { executable } = loaded;
+  run(inputs: Values): Promise<RunOutcome> {
     this.#runs++;
+    return this.#run(inputs);
+  }
+
+  async #run(inputs: Values): Promise<RunOutcome> {
+    const loaded = this.#load(inputs);
+    const { executable } = loaded;
+    const parts = [partOf(loaded, inputs)];
     try {
       const outputs = await loaded.run(inputs);
-      return { outputs, executable, ranOn: ranOn(executable), hostRegions: loaded.hostRegions() };
+      const hostRegions = loaded.hostRegions();
+      const first = { outputs, parts, ranOn: ranOn(executable), hostRegions };
+      if (executable.later.length === 0) return first;
+      const values = new Map([...inputs, ...outputs]);
+      const rest = await this.#goOn(executable, values, (runner, given) => runner.run(given));
+      return rest === undefined ? this.#run(inputs) : this.#joined(first, rest);
     } catch (error) {
       if (!(error instanceof TooLargeForDevice)) throw error;
       const reason = error.diagnostics[0]!.message;
       this.#hostRuns.set(reason, (this.#hostRuns.get(reason) ?? 0) + 1);
       const outputs = evaluateModel(this.#options.model, inputs, this.#importOptions());
-      return { outputs, executable, ranOn: "host", hostRegions: [], reason };
+      return { outputs, parts, ranOn: "host", hostRegions: [], reason };
     }
   }
 
-  prepare(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable {
+  async prepare(inputs: Values): Promise<readonly RunPart[]> {
+    const loaded = this.#load(inputs);
+    const { executable } = loaded;
+    const first = partOf(loaded, inputs);
+    if (executable.later.length === 0) return [first];
+    const values = new Map([...inputs, ...(await loaded.run(inputs))]);
+    const rest = await this.#goOn(executable, values, (runner, given) => runner.prepare(given));
+    return rest === undefined ? this.prepare(inputs) : [first, ...rest];
+  }
+
+  /** With the part that follows; undefined where it was found that the whole has to be compiled as one. */
+  async #goOn<T>(
+    { later }: Executable,
+    values: Values,
+    go: (runner: ModelRunner, inputs: Values) => Promise<T>,
+  ): Promise<T | undefined> {
+    const { runner, inputs } = this.#laterParts.find(later, values);
+    try {
+      const result = await go(runner, inputs);
+      if (keepsCompiling(runner.stats)) await this.#endParts("a part was compiled too often");
+      return result;
+    } catch (error) {
+      if (!isTooWide(error)) throw error;
+      await this.#endParts((error as DiagnosticError).diagnostics[0]!.message);
+      return undefined;
+    }
+  }
+
+  /** From now on the host runs all that waits for shapes that depend on data. */
+  async #endParts(reason: string): Promise<void> {
+    this.#wholeBecause = reason;
+    const cut = this.#entries.filter(({ executable }) => executable.later.length > 0);
+    this.#entries = this.#entries.filter((entry) => !cut.includes(entry));
+    await Promise.all([...cut.map((entry) => entry.release()), this.#laterParts.release()]);
+  }
+
+  #joined(first: RunOutcome, rest: RunOutcome): RunOutcome {
+    const values = new Map([...first.outputs, ...rest.outputs]);
+    const names = this.#options.model.graph.output.map(({ name = "" }) => name);
+    const parts = [...first.parts, ...rest.parts];
+    return {
+      outputs: new Map(names.map((name) => [name, values.get(name)!])),
+      parts,
+      ranOn: first.ranOn === rest.ranOn ? first.ranOn : "mixed",
+      hostRegions: [...first.hostRegions, ...rest.hostRegions],
+      ...(rest.reason === undefined ? {} : { reason: rest.reason }),
+    };
+  }
+
+  #load(inputs: Values): LoadedExecutable {
     checkInputs(this.inputs, inputs, this.#options.dims);
     noteValues(this.#seen, this.inputs, inputs);
     const known = this.#entries.find(
@@ -167,10 +256,10 @@ class Runner implements ModelRunner {
   async release(): Promise<void> {
     const entries = this.#entries;
     this.#entries = [];
-    await Promise.all(entries.map((entry) => entry.release()));
+    await Promise.all([...entries.map((entry) => entry.release()), this.#laterParts.release()]);
   }
 
-  #create(inputs: ReadonlyMap<string, HostValue>): LoadedExecutable {
+  #create(inputs: Values): LoadedExecutable {
     for (;;) {
       const { loaded, dims } = this.#firstThatFits(inputs);
       const chosen = new Map([...dims].filter(([name]) => !this.#options.dims.has(name)));
@@ -181,7 +270,7 @@ class Runner implements ModelRunner {
   }
 
   /** The first of the policy's settings that fits the machine and can be simulated. */
-  #firstThatFits(inputs: ReadonlyMap<string, HostValue>): {
+  #firstThatFits(inputs: Values): {
     readonly loaded: LoadedExecutable;
     readonly dims: DimSettings;
   } {
@@ -198,7 +287,7 @@ class Runner implements ModelRunner {
     throw new InternalError("the policy of dims has no candidate");
   }
 
-  #executable(inputs: ReadonlyMap<string, HostValue>, dims: DimSettings): Executable {
+  #executable(inputs: Values, dims: DimSettings): Executable {
     const { machine, model, precision, store } = this.#options;
     let isSelfContained = true;
     const compile = (): Executable => {
@@ -211,6 +300,7 @@ class Runner implements ModelRunner {
         machine,
         machineHash: this.#machineHash,
         precision,
+        inParts: this.#wholeBecause === undefined,
       });
     };
     if (store === undefined) return compile();
@@ -218,6 +308,7 @@ class Runner implements ModelRunner {
       this.#machineHash,
       precision,
       [...dims],
+      this.#wholeBecause === undefined,
       [...inputs].map(([name, value]) => [name, isTensor(value) ? value.shape : value.kind]),
     ]);
     const kept = store.get(key);
@@ -238,6 +329,14 @@ class Runner implements ModelRunner {
       ...(externalData === undefined ? {} : { externalData: observed(externalData, onRead) }),
     };
   }
+}
+
+function partOf({ executable }: LoadedExecutable, inputs: Values): RunPart {
+  return { executable, bindings: bindingsFor(executable, inputs)! };
+}
+
+function keepsCompiling({ compiles, runs }: RunnerStats): boolean {
+  return compiles > partCompiles.max && compiles * partCompiles.runsPerCompile > runs;
 }
 
 function observed(data: ExternalData, onRead: (() => void) | undefined): ExternalData {
@@ -281,7 +380,7 @@ function isTooWide(error: unknown): boolean {
  */
 export function bindingsFor(
   executable: Executable,
-  inputs: ReadonlyMap<string, HostValue>,
+  inputs: Values,
 ): ReadonlyMap<string, number> | undefined {
   const { inputs: ports, boundInputs } = executable;
   const isSameSet =

@@ -15,6 +15,7 @@ import { modelRule } from "../../src/runtime/judge.js";
 import { deviceBytes, type Engine } from "../../src/sim/engine.js";
 import { createJitEngine } from "../../src/sim/jit/jit.js";
 import { mini } from "../../src/target/machines/mini.js";
+import { chosenTwice } from "../support/data-dependent.js";
 import { f32, node, onnxModel } from "../support/onnx-builder.js";
 import { Random } from "../support/random.js";
 
@@ -316,6 +317,36 @@ describe("a schedule", () => {
     expect(finding).toMatchObject({
       level: "schedule",
       difference: { tensor: expect.any(String) },
+    });
+  });
+});
+
+describe("a model whose shapes depend on data", () => {
+  const given = new Map([
+    ["x", numbers(50, 80)],
+    ["least", f32([], [0])],
+  ]);
+  const model = onnxModel(chosenTwice);
+  const all = evaluateModel(withAllOutputs(model), given);
+  const wanted = new Map(["y", "a"].map((name) => [name, all.get(name)!]));
+  const search = (changed: Partial<BisectOptions>) =>
+    run({ model, inputs: given, expected: wanted, intermediates: all, ...changed });
+
+  test("is looked at part after part", async () => {
+    expect(await search({})).toEqual({
+      checked: ["operator", "pass", "kernel", "program", "engine", "schedule"],
+    });
+  });
+
+  test("has its fault found in a later part", async () => {
+    const nodes = chosenTwice.nodes.map((one) =>
+      one.output?.[0] === "a" ? node("LeakyRelu", ["h"], ["a"]) : one,
+    );
+    const { finding } = await search({ model: onnxModel({ ...chosenTwice, nodes }) });
+    expect(finding).toMatchObject({
+      level: "operator",
+      nodes: [{ node: "a", operator: "LeakyRelu" }],
+      difference: { tensor: "a" },
     });
   });
 });

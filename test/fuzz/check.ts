@@ -142,8 +142,9 @@ async function findingOn(
     return codeOf(error) === undefined ? `${where}: ${describeError(error)}` : undefined;
   }
   const run = async (given: Inputs): Promise<Outputs> => {
-    const { outputs, executable } = await runner.run(given);
-    for (const node of nodesOnHost(executable)) onHost.add(node);
+    const { outputs, parts } = await runner.run(given);
+    for (const node of parts.flatMap(({ executable }) => [...nodesOnHost(executable)]))
+      onHost.add(node);
     return outputs;
   };
   try {

@@ -75,6 +75,7 @@ function executable(graphs: readonly Graph[]): Executable {
     inputs: [
       { name: "in", dtype: "i64", shape: [length, 3], location: { where: "host", slot: 0 } },
     ],
+    later: [3, 1],
     boundInputs: [
       {
         name: "sizes",

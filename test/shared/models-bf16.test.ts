@@ -79,8 +79,8 @@ test.each(Object.keys(lossMax))("%s", async (name) => {
   const { model, inputs, bytes, run } = load(name);
   const exact = await run("fp32", "pf1");
   const lower = await run("bf16", "pf1");
-  expect(operandTypes(exact.executable)).toEqual(new Set(["f32, f32"]));
-  expect(operandTypes(lower.executable)).toEqual(new Set(["bf16, bf16"]));
+  expect(operandTypes(exact.parts[0]!.executable)).toEqual(new Set(["f32, f32"]));
+  expect(operandTypes(lower.parts[0]!.executable)).toEqual(new Set(["bf16, bf16"]));
   expect(lower.ranOn).toBe("accelerator");
   expect((await run("bf16", "mini")).outputs).toEqual(lower.outputs);
 
@@ -105,7 +105,7 @@ test("squeezenet-fp16 reads fp16 already, and loses nothing", async () => {
   const { run } = load("squeezenet-fp16");
   const exact = await run("fp32", "pf1");
   const lower = await run("bf16", "pf1");
-  expect(operandTypes(lower.executable)).toEqual(new Set(["f16, f16"]));
+  expect(operandTypes(lower.parts[0]!.executable)).toEqual(new Set(["f16, f16"]));
   expect(lower.outputs).toEqual(exact.outputs);
   expect((await run("bf16", "mini")).outputs).toEqual(lower.outputs);
   expect(worst(accuracyLosses(exact.outputs, lower.outputs), "worstRelative")).toBe(0);

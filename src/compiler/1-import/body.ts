@@ -28,6 +28,8 @@ export type Initializer =
 
 export interface BodyNode {
   readonly proto: NodeProto;
+  /** Its position in the file's list. */
+  readonly number: number;
   /** The node's name in the file, or its first output's where it has none. */
   readonly name: string;
   /** Every name that it reads: its inputs and what its subgraphs capture. */
@@ -120,7 +122,12 @@ function initializersOf(graph: GraphProto): Map<string, Initializer> {
 
 function makeBody({ nodes: protos, inputNames, outputNames, initializers }: BodyParts): Body {
   const nodes = protos.map(
-    (proto, index): BodyNode => ({ proto, name: nodeName(proto, index), uses: usesOf(proto) }),
+    (proto, number): BodyNode => ({
+      proto,
+      number,
+      name: nodeName(proto, number),
+      uses: usesOf(proto),
+    }),
   );
   const given = new Set([...inputNames, ...initializers.keys()]);
   if (new Set(inputNames).size !== inputNames.length) {

@@ -10,11 +10,13 @@ import type { ExternalData } from "../../onnx/external.js";
 import type { Model } from "../../onnx/model.js";
 import type { ValueInfoProto } from "../../onnx/schema.js";
 import { DiagnosticError, fail } from "../../support/diagnostic.js";
-import { graphBody, requireClosed } from "./body.js";
+import { graphBody, liveNodes, requireClosed } from "./body.js";
 import { type Frame, rootFrame } from "./frame.js";
 import { type BoundInput, withKnownValues } from "./known-values.js";
 import { createModelContext, elementTypeOf, type ModelContext } from "./model-context.js";
-import { importGraph, requireOutput } from "./nodes.js";
+import { type Bindings, importGraph, requireOutput, traitsOf } from "./nodes.js";
+import { firstPart } from "./part-models.js";
+import { laterNodes } from "./parts.js";
 import { type BoundSymbol, type DimRange, inputShapes, withBindings } from "./symbols.js";
 
 export interface ImportOptions {
@@ -29,12 +31,16 @@ export interface ImportOptions {
   /** Values of inputs at hand: those that decide shapes become constants (`boundInputs` of the result). */
   readonly inputValues?: ReadonlyMap<string, Tensor>;
   readonly externalData?: ExternalData;
+  /** Leave to a later part (`later` of the result) what waits for shapes that depend on data. */
+  readonly parts?: { readonly weightsMin: number };
 }
 
 export interface ImportResult {
   readonly graph: Graph;
   readonly notes: readonly BoundSymbol[];
   readonly boundInputs: readonly BoundInput[];
+  /** Numbers of the nodes that the graph leaves to a later part. */
+  readonly later: readonly number[];
 }
 
 /**
@@ -66,10 +72,12 @@ export function importThen<T>(
     const { result, boundInputs } = withKnownValues(options.inputValues ?? new Map(), (known) =>
       withBindings(model.graph, shapeOptions, (bound) => {
         const shapes = inputShapes(model.graph, shapeOptions, bound);
-        return next(importOnce({ model, context, opsets, options, known }, shapes));
+        const { graph, later } = importPart({ model, context, opsets, options, known }, shapes);
+        return { made: next(graph), later };
       }),
     );
-    return { result: result.result, notes: result.bindings, boundInputs };
+    const { made, later } = result.result;
+    return { result: made, notes: result.bindings, boundInputs, later };
   } catch (error) {
     if (error instanceof DiagnosticError) throw inFile(error, options.file);
     throw error;
@@ -85,10 +93,39 @@ interface Import {
   readonly known: ReadonlyMap<string, Tensor>;
 }
 
+type InputShapes = ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>;
+
+/** The whole model, or its first part where it is worth a cut. */
+function importPart(
+  given: Import,
+  shapes: InputShapes,
+): { readonly graph: Graph; readonly later: readonly number[] } {
+  const { model, options } = given;
+  const whole = importOnce(given, shapes);
+  if (options.parts === undefined) return { graph: whole.graph, later: [] };
+  const body = graphBody(model.graph);
+  const later = laterNodes({
+    ...options.parts,
+    body,
+    nodes: liveNodes(body, body.outputNames),
+    values: whole.values,
+    traits: (node) => traitsOf(whole.frame, node),
+  });
+  if (later.length === 0) return { graph: whole.graph, later };
+  const part = { ...given, model: firstPart(model, later) };
+  return { graph: importOnce(part, shapes).graph, later };
+}
+
+interface ImportedOnce {
+  readonly graph: Graph;
+  readonly frame: Frame;
+  readonly values: Bindings;
+}
+
 function importOnce(
   { model, context, opsets, options, known }: Import,
-  shapes: ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>,
-): Graph {
+  shapes: InputShapes,
+): ImportedOnce {
   const body = graphBody(model.graph);
   const frame: Frame = {
     ...rootFrame(context, opsets),
@@ -97,26 +134,24 @@ function importOnce(
     offered: new Set([...(options.inputValues?.keys() ?? [])].filter((name) => !known.has(name))),
   };
   const { b } = frame;
-  const values = new Map<string, Value>();
+  const inputs = new Map<string, Value>();
   for (const input of model.graph.input) {
     const name = input.name ?? "";
     const value = known.get(name);
-    if (value !== undefined) values.set(name, b.constant(value, name));
+    if (value !== undefined) inputs.set(name, b.constant(value, name));
     else if (!body.initializers.has(name) || options.givenInputs?.has(name)) {
-      values.set(name, b.input(name, dtypeOf(input), shapeOfInput(input, shapes)));
+      inputs.set(name, b.input(name, dtypeOf(input), shapeOfInput(input, shapes)));
     }
   }
-  const outputs = importGraph(frame, body, values);
-  return b.finish(
+  const values = importGraph(frame, body, inputs);
+  const graph = b.finish(
     model.graph.name ?? "",
-    body.outputNames.map((name, i) => ({ name, value: requireOutput(name, outputs[i]) })),
+    body.outputNames.map((name) => ({ name, value: requireOutput(name, values.get(name)) })),
   );
+  return { graph, frame, values };
 }
 
-function shapeOfInput(
-  input: ValueInfoProto,
-  shapes: ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>,
-): readonly Dim[] | undefined {
+function shapeOfInput(input: ValueInfoProto, shapes: InputShapes): readonly Dim[] | undefined {
   return input.type?.optionalType === undefined && input.type?.sequenceType === undefined
     ? shapes.get(input)
     : undefined;

@@ -31,18 +31,15 @@ import {
 } from "./body.js";
 import { type Frame, freeName } from "./frame.js";
 import { canonicalDomain, rememberTemplate } from "./model-context.js";
+import type { NodeTraits } from "./parts.js";
 
 /** Values by name; undefined where a function's optional input was left out. */
 export type Bindings = ReadonlyMap<string, Value | undefined>;
 
-/** The outputs of the model's own graph, all of whose operators are looked up before any is imported. */
-export function importGraph(
-  frame: Frame,
-  body: Body,
-  inputs: Bindings,
-): readonly (Value | undefined)[] {
+/** All values of the model's own graph, all of whose operators are looked up before any is imported. */
+export function importGraph(frame: Frame, body: Body, inputs: Bindings): Bindings {
   requireOperators(frame, body);
-  return importBody(frame, body, inputs);
+  return importScope(frame, body, inputs).values;
 }
 
 /** The body's outputs. `outer` holds what it captures. */
@@ -52,6 +49,12 @@ function importBody(
   inputs: Bindings,
   outer?: Scope,
 ): readonly (Value | undefined)[] {
+  const scope = importScope(frame, body, inputs, outer);
+  return body.outputNames.map((name) => scope.values.get(name));
+}
+
+/** With the body's outputs among the values, and all that they are computed from. */
+function importScope(frame: Frame, body: Body, inputs: Bindings, outer?: Scope): Scope {
   if (frame.depth > nestingMax) {
     fail("L0105", `subgraphs and function calls nest deeper than ${nestingMax}`, {
       hint: "a function may call itself",
@@ -67,7 +70,20 @@ function importBody(
       frame.b.name(value, freeName(frame, name));
     });
   }
-  return body.outputNames.map((name) => lookUp(scope, name));
+  for (const name of body.outputNames) scope.values.set(name, lookUp(scope, name));
+  return scope;
+}
+
+/** What a cut of the model's own graph goes by: functions and branches can be lowered if their nodes can. */
+export function traitsOf(frame: Frame, { proto }: BodyNode): NodeTraits {
+  const domain = canonicalDomain(proto.domain);
+  const operator = proto.opType ?? "";
+  const isFunction = frame.model.function(domain, operator, proto.overload ?? "") !== undefined;
+  const record = findOperator(domain, operator, frame.opsets.get(domain) ?? 1);
+  return {
+    lowers: isFunction || record?.lower !== undefined,
+    isRandom: record?.isRandom === true,
+  };
 }
 
 function lacksOutput(frame: Frame, { name, proto }: BodyNode, index: number): never {

@@ -266,7 +266,8 @@ function parseDim(text: string, resolve: (name: string) => Dim): Dim | undefined
   return at === tokens.length ? dim : undefined;
 }
 
-function requireKnownNames(graph: GraphProto, options: ShapeOptions): void {
+/** Names of the dims that the inputs have, and of the symbols in them. */
+export function dimNames(graph: GraphProto): ReadonlySet<string> {
   const known = new Set<string>();
   for (const input of graph.input) {
     dimsOf(input)?.forEach((dim, axis) => {
@@ -276,6 +277,11 @@ function requireKnownNames(graph: GraphProto, options: ShapeOptions): void {
       for (const symbol of symbolsIn(name)) known.add(symbol);
     });
   }
+  return known;
+}
+
+function requireKnownNames(graph: GraphProto, options: ShapeOptions): void {
+  const known = dimNames(graph);
   for (const name of options.dims.keys()) {
     if (known.has(name)) continue;
     fail("L0204", `the model's inputs have no dimension "${name}"`, {

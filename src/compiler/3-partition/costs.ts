@@ -33,6 +33,18 @@ export function launchSeconds({ launch }: DeviceMachine): number {
   return launch.overheadNs * 1e-9;
 }
 
+/** Rows that data decide upon: boxes, tokens, frames. */
+const rowsAssumed = 256;
+
+/**
+ * Constant elements for which what follows a data-dependent shape is worth a part of its own: a product with so many
+ * takes the host as long as the two copies that the cut costs.
+ */
+export function weightsWorthCutting({ host }: DeviceMachine): number {
+  const copies = 2 * host.latencyNs * 1e-9;
+  return (copies * host.operationsPerSecond) / (2 * rowsAssumed);
+}
+
 function deviceRate({ op, inputs }: Node, machine: DeviceMachine): number {
   const dtype = inputs[0]?.dtype;
   const stored = deviceDTypes.find((known) => known === dtype);

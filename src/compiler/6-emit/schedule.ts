@@ -64,6 +64,7 @@ export function buildExecutable(options: ScheduleOptions): Executable {
     inputs,
     boundInputs: [],
     outputs,
+    later: [],
     steps: state.steps,
     records: options.records,
   };

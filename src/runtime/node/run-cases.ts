@@ -3,7 +3,6 @@
  * ends the others.
  */
 import type { Precision } from "../../compiler/pipeline.js";
-import type { Executable } from "../../isa/executable.js";
 import type { Model } from "../../onnx/model.js";
 import type { DiagnosticCode } from "../../support/codes.js";
 import { DiagnosticError } from "../../support/diagnostic.js";
@@ -13,7 +12,7 @@ import type { FileSource } from "../files.js";
 import type { RegionRun } from "../host-region.js";
 import { type HostRuntimeSetting, referenceOnly } from "../host-runtime.js";
 import { differsInDrawnValues, judgeOutputs, type JudgeRule } from "../judge.js";
-import { createModelRunner, type ModelRunner, type RanOn } from "../model-runner.js";
+import { createModelRunner, type ModelRunner, type RanOn, type RunPart } from "../model-runner.js";
 import {
   externalDataOf,
   readTestModel,
@@ -96,7 +95,7 @@ async function runSet(
   const { inputs, outputs } = readTestSet(source, model, files);
   const result = await runner.run(inputs);
   const { worstRelativeError, difference } = judgeOutputs(result.outputs, outputs, rule);
-  const hostReasons = hostReasonsOf(result.executable);
+  const hostReasons = hostReasonsOf(result.parts);
   const ran = {
     ranOn: result.ranOn,
     worstRelativeError,
@@ -117,7 +116,8 @@ async function runSet(
   return { verdict: "refused", ...ran, reason: `${dispute.message}\n  note: ${difference}` };
 }
 
-function hostReasonsOf({ records }: Executable): readonly string[] {
+function hostReasonsOf(parts: readonly RunPart[]): readonly string[] {
+  const records = parts.flatMap(({ executable }) => executable.records);
   return [...new Set(records.flatMap(({ what, why }) => (what === "host" ? [why] : [])))];
 }
 
