@@ -153,9 +153,11 @@ function handOverStage<S extends Stage>({ edit, observe }: CompileOptions, stage
 
 /** Bodies of control flow are graphs as well; they go first. */
 function runPass(pass: GraphPass, graph: Graph, context: PassContext): Graph {
-  const inner = { ...context, isBody: true };
-  const done = mapBodies(graph, (body) => runPass(pass, body, inner));
-  return pass.run(done, context);
+  if (pass.entersBodies) return pass.run(graph, context);
+  return pass.run(
+    mapBodies(graph, (body) => runPass(pass, body, context)),
+    context,
+  );
 }
 
 function checkGraph(pass: string, graph: Graph): void {

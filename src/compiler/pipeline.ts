@@ -20,8 +20,6 @@ export type Precision = "fp32" | "bf16";
 export interface PassContext {
   readonly precision: Precision;
   readonly records: DecisionRecord[];
-  /** Whether the graph is a body of control flow: the types of its inputs are what the graph around it says. */
-  readonly isBody?: boolean;
 }
 
 export interface GraphPass {
@@ -31,6 +29,8 @@ export interface GraphPass {
   readonly run: (graph: Graph, context: PassContext) => Graph;
   /** It rounds elsewhere, or adds in another order; no other pass changes a bit. */
   readonly rounds?: true;
+  /** It goes through bodies itself, since what they are given counts; the others see each graph alone. */
+  readonly entersBodies?: true;
 }
 
 /** Phase 2. Import (phase 1) has folded and canonicalised while it built; phases 4 to 6 have one pass each. */
@@ -54,6 +54,7 @@ export const graphPasses = [
     name: "narrow-integers",
     why: "the device computes in int32; int64 that provably fits need not go to the host",
     run: narrowIntegers,
+    entersBodies: true,
   },
   {
     name: "contract-codes",

@@ -63,14 +63,22 @@ export function controlTypes(
   const [first, second] = op.bodies.map((body) => body.outputs.map(({ value }) => value));
   if (op.kind === "if") {
     requireTypes(first!, second!, "of the other branch gives");
-    return first!;
+    return first!.map(passedType);
   }
   const gives = conditionOf(op, first!);
   if (gives !== undefined) requireCondition(gives);
   const { states, scanned } = tripResults(op, first!);
   requireTypes(bodyOperands(op, operands)[0]!.slice(0, op.states), states, "gives as a state");
   if (scanned.length !== op.scans.length) throw new InternalError("a scan without its axis");
-  return [...states, ...scanned.map((part, i) => joinedType(op, part, op.scans[i]!.axis))];
+  return [
+    ...states.map(passedType),
+    ...scanned.map((part, i) => joinedType(op, part, op.scans[i]!.axis)),
+  ];
+}
+
+/** What a body knows of a value holds for the body: another branch or trip gives another. */
+function passedType({ dtype, shape, unknownShape }: PassedType): PassedType {
+  return { dtype, shape, ...(unknownShape ? { unknownShape } : {}) };
 }
 
 function joinedType(op: LoopOperation, part: PassedType, axis: number): PassedType {

@@ -24,18 +24,28 @@ export function contains(a: Interval, x: number): boolean {
 }
 
 export function sum(a: Interval, b: Interval): Interval {
-  return known(a.low + b.low, a.high + b.high);
+  return outward(known(a.low + b.low, a.high + b.high));
 }
 
 export function difference(a: Interval, b: Interval): Interval {
-  return known(a.low - b.high, a.high - b.low);
+  return outward(known(a.low - b.high, a.high - b.low));
 }
 
 export function product(a: Interval, b: Interval): Interval {
   const corners = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high];
   // 0 times an infinite bound: the elements are finite, so 0.
   const finite = corners.map((corner) => (Number.isNaN(corner) ? 0 : corner));
-  return { low: Math.min(...finite), high: Math.max(...finite) };
+  return outward({ low: Math.min(...finite), high: Math.max(...finite) });
+}
+
+/** Room for what a bound lost when it was rounded to a double, so that sums near the ends of int64 are seen to wrap. */
+function outward({ low, high }: Interval): Interval {
+  return { low: low - lost(low), high: high + lost(high) };
+}
+
+function lost(bound: number): number {
+  const size = Math.abs(bound);
+  return size > Number.MAX_SAFE_INTEGER && size < Infinity ? size * Number.EPSILON : 0;
 }
 
 /** a / b of floats; everything where b may be 0. */

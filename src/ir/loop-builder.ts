@@ -106,7 +106,7 @@ function indexSymbol(trips: Dim | undefined, values: readonly Value[]): DimSymbo
   const taken = new Set([...symbolsOf(dims)].map((symbol) => symbol.name));
   let name = "trip";
   for (let i = 2; taken.has(name); i++) name = `trip.${i}`;
-  const last = trips === undefined ? tripsMax : dimMax(trips) - 1;
+  const last = (trips === undefined ? tripsMax : dimMax(trips)) - 1;
   return { name, min: 0, max: Math.max(0, last), multipleOf: 1 };
 }
 

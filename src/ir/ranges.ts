@@ -1,21 +1,23 @@
 /**
  * Which numbers the elements of each value of a graph can be, by interval analysis: what proves that int64 data
- * fits int32. NaN is left out; integers are what is stored, after wrapping.
+ * fits int32. NaN is left out; integers are what is stored, after wrapping. Bodies of control flow are taken for
+ * whatever they may be given.
  */
 import { decodeElement } from "../numerics/convert.js";
 import { type DType, dtypes } from "../numerics/dtype.js";
 import { decodeFloat, encodeFloat, isSmallFloat } from "../numerics/float-formats.js";
 import type { Tensor } from "../numerics/tensor.js";
+import { type BodyRanges, controlRanges } from "./control-ranges.js";
 import { type Dim, dimMax, dimMin, dimProduct } from "./dim.js";
-import { limitsOf } from "./evaluate-reduce.js";
-import type {
-  ContractOperation,
-  Graph,
-  MapOperation,
-  Node,
-  ReduceOperation,
-  ScanOperation,
-  Value,
+import {
+  type ContractOperation,
+  type Graph,
+  isControl,
+  type MapOperation,
+  type Node,
+  type ReduceOperation,
+  type ScanOperation,
+  type Value,
 } from "./graph.js";
 import {
   difference,
@@ -23,11 +25,12 @@ import {
   interval,
   type Interval,
   product,
+  sum,
   union,
   within,
 } from "./intervals.js";
-import { laneRanges, type RegisterRange } from "./lane-ranges.js";
-import { registerWidths } from "./evaluate-map.js";
+import { mapRegisterRanges, typeRange } from "./map-ranges.js";
+import { offsetsOf } from "./offsets.js";
 import { InternalError } from "../support/diagnostic.js";
 
 export type Ranges = ReadonlyMap<Value, Interval>;
@@ -39,28 +42,35 @@ export function valueRanges(
 ): Ranges {
   const ranges = new Map<Value, Interval>();
   for (const input of graph.inputs) ranges.set(input, inputs(input) ?? typeRange(input.dtype));
+  addRanges(graph, ranges, 0);
+  return ranges;
+}
+
+/** Of all that a graph computes from its inputs, in its bodies too; gives the ranges of its outputs. */
+function addRanges(graph: Graph, ranges: Map<Value, Interval>, depth: number): readonly Interval[] {
   const rangeOf = (value: Value): Interval => {
     const range = ranges.get(value) ?? ownRange(value);
     ranges.set(value, range);
     return range;
   };
+  const bodies: BodyRanges = {
+    depth,
+    stored,
+    run(body, given) {
+      body.inputs.forEach((input, i) => ranges.set(input, stored(given[i]!, input.dtype)));
+      return addRanges(body, ranges, depth + 1);
+    },
+    offsets: (body) => offsetsOf(body, ranges),
+  };
   for (const node of graph.nodes) {
+    const { op, outputs } = node;
     const operands = node.inputs.map(rangeOf);
-    for (const output of node.outputs) {
-      ranges.set(output, stored(resultRange(node, operands), output.dtype));
-    }
+    const results = isControl(op) ? controlRanges(op, operands, bodies) : undefined;
+    outputs.forEach((output, i) => {
+      ranges.set(output, stored(results?.[i] ?? resultRange(node, operands), output.dtype));
+    });
   }
-  for (const { value } of graph.outputs) rangeOf(value);
-  return ranges;
-}
-
-/** Every number that the type can hold. */
-export function typeRange(dtype: DType): Interval {
-  const { kind } = dtypes[dtype];
-  if (kind === "float" || kind === "string") return everything;
-  if (kind === "bool") return interval(0, 1);
-  const { low, high } = limitsOf(dtype);
-  return interval(Number(low), Number(high));
+  return graph.outputs.map(({ value }) => rangeOf(value));
 }
 
 /** What remains of a computed range in storage: an integer that does not fit wraps to anything. */
@@ -110,7 +120,7 @@ function scanned({ dtype, data }: Tensor): Interval {
   return low > high ? everything : interval(low, high);
 }
 
-/** Of the results of a node before they are stored, where they may wrap. */
+/** Of the results of a node before they are stored, where they may wrap; of control flow nothing is known here. */
 export function resultRange(
   { op, inputs, outputs }: Node,
   operands: readonly Interval[],
@@ -156,20 +166,6 @@ function mapRange(
   operands: readonly Interval[],
 ): Interval {
   return mapRegisterRanges(op, inputs, output, operands)[op.program.results[0]!]!;
-}
-
-/** Of every register of a map between values of these types. */
-export function mapRegisterRanges(
-  { program }: MapOperation,
-  inputs: readonly Value[],
-  output: Value,
-  operands: readonly Interval[],
-): readonly RegisterRange[] {
-  const { integer } = registerWidths([output.dtype, ...inputs.map((x) => x.dtype)]);
-  const lanes = operands.map((range, i) =>
-    inputs[i]!.dtype === "bool" ? interval(-range.high, -range.low) : range,
-  );
-  return laneRanges(program, lanes, integer);
 }
 
 /** Relative room for the rounding of floating sums, and the counts for which it suffices. */
@@ -250,5 +246,5 @@ function scatterRange(
   if (combine !== "add") return union(x, z);
   const most = dimMax(dimProduct(updates.shape));
   const added = sumRange(z, 0, most, updates.dtype);
-  return interval(x.low + added.low, x.high + added.high);
+  return sum(x, added);
 }

@@ -69,6 +69,32 @@ const cases: Readonly<Record<string, ControlCase>> = {
     })),
     steps: ["mul", "if", "matmul", "map", "add"],
   },
+  "an If with a result that each branch computes, and one that is a constant in each": {
+    model: {
+      inputs: { x: "f32[2]", positive: "bool[]" },
+      nodes: [
+        node("If", ["positive"], ["r", "sign"], {
+          then_branch: graph({
+            nodes: [node("Abs", ["x"], ["a"])],
+            outputs: { a: "f32[2]", one: "f32[2]" },
+            initializers: { one: f32([2], [1, 1]) },
+          }),
+          else_branch: graph({
+            nodes: [node("Neg", ["x"], ["b"])],
+            outputs: { b: "f32[2]", minus: "f32[2]" },
+            initializers: { minus: f32([2], [-1, -1]) },
+          }),
+        }),
+        node("Mul", ["r", "sign"], ["y"]),
+      ],
+      outputs: { y: "f32[2]" },
+    },
+    runs: [true, false].map((positive) => ({
+      x: f32([2], [1.5, -3]),
+      positive: bool([], [positive]),
+    })),
+    steps: ["if", "map", "abs", "map", "neg", "mul"],
+  },
   "a counted Loop with a state, its trip number, a captured product and stacked rows": {
     model: {
       inputs: { x: "f32[5, 3]", start: "f32[3]" },
@@ -148,7 +174,73 @@ const cases: Readonly<Record<string, ControlCase>> = {
       { x: f32([2], [1, -3]), trips: i64([], [0]), go: bool([], [true]) },
       { x: f32([2], [1, -3]), trips: i64([], [4]), go: bool([], [false]) },
     ],
-    steps: ["loop", "host", "map", "loop", "mul", "host"],
+    steps: ["loop", "map", "loop", "mul", "identity"],
+  },
+  "a Loop that decodes greedily, with its token, its length and its mask in int64": {
+    model: {
+      inputs: { start: "i64[2]", h: "f32[2, 3]" },
+      nodes: [
+        node(
+          "Loop",
+          ["trips", "", "start", "h", "none", "none"],
+          ["token", "y", "length", "ended"],
+          {
+            body: graph({
+              inputs: {
+                i: "i64[]",
+                go: "bool[]",
+                t: "i64[2]",
+                s: "f32[2, 3]",
+                n: "i64[2]",
+                done: "i64[2]",
+              },
+              nodes: [
+                node("Gather", ["table", "t"], ["embedded"], { axis: 0 }),
+                node("Add", ["embedded", "s"], ["mixed"]),
+                node("MatMul", ["mixed", "w"], ["next"]),
+                node("ArgMax", ["next"], ["best"], { axis: 1, keepdims: 0 }),
+                node("Equal", ["best", "end"], ["isEnd"]),
+                node("Cast", ["isEnd"], ["one"], { to: 7 }),
+                node("Max", ["done", "one"], ["over"]),
+                node("Sub", ["ones", "over"], ["more"]),
+                node("Add", ["n", "more"], ["longer"]),
+                node("ReduceMin", ["over", "axes"], ["all"], { keepdims: 0 }),
+                node("Cast", ["all"], ["stop"], { to: 9 }),
+                node("Not", ["stop"], ["on"]),
+              ],
+              outputs: {
+                on: "bool[]",
+                best: "i64[2]",
+                next: "f32[2, 3]",
+                longer: "i64[2]",
+                over: "i64[2]",
+              },
+            }),
+          },
+        ),
+      ],
+      initializers: {
+        trips: i64([], [6]),
+        none: i64([2], [0, 0]),
+        ones: i64([2], [1, 1]),
+        end: i64([], [2]),
+        axes: i64([1], [0]),
+        w: weight,
+        table: f32(
+          [4, 3],
+          Array.from({ length: 12 }, (_, i) => ((i * 5) % 7) - 3),
+        ),
+      },
+      outputs: { token: "i64[2]", y: "f32[2, 3]", length: "i64[2]", ended: "i64[2]" },
+    },
+    runs: [[0, 1] as const, [3, 2] as const].map((start) => ({
+      start: i64([2], start),
+      h: f32([2, 3], [0.5, -1, 2, 1, 0.25, -0.5]),
+    })),
+    steps: [
+      ...["map", "map.2", "map", "map", "loop", "gather", "add", "matmul", "argmax"],
+      ...["max_cast_equal", "add_sub", "not_cast_reducemin"],
+    ],
   },
   "a Loop in a Loop, states that change places": {
     model: {

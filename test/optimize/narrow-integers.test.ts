@@ -10,6 +10,7 @@ import { convertData } from "../../src/numerics/convert.js";
 import type { DType } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { defaultRandomGraph, randomGraph } from "../support/random-graph.js";
+import { randomLoop } from "../support/random-loop.js";
 
 const noHost = () => {
   throw new Error("no host node expected");
@@ -47,6 +48,22 @@ describe("random graphs", () => {
   }
   test("most of them change", () => {
     expect(narrowed).toBeGreaterThan(100);
+  });
+});
+
+describe("random loops over integers", () => {
+  let whole = 0;
+  for (let seed = 0; seed < 200; seed++) {
+    test(`seed ${seed}: valid and of the same meaning`, () => {
+      const { graph, inputs } = randomLoop(seed);
+      const narrow = narrowIntegers(graph);
+      expect(verifyGraph(narrow)).toEqual([]);
+      expect(runAs(narrow, graph, inputs)).toEqual(evaluateGraph(graph, inputs, noHost));
+      if (!/[iu]64/.test(printGraph(narrow))) whole++;
+    });
+  }
+  test("many of them are int32 from end to end", () => {
+    expect(whole).toBeGreaterThan(50);
   });
 });
 

@@ -22,7 +22,8 @@ import {
   sum,
   within,
 } from "../../ir/intervals.js";
-import { type Ranges, typeRange, valueRanges } from "../../ir/ranges.js";
+import { typeRange } from "../../ir/map-ranges.js";
+import { type Ranges, valueRanges } from "../../ir/ranges.js";
 import type { DType } from "../../numerics/dtype.js";
 import { decodeNumbers } from "../../numerics/convert.js";
 import { decodeCode, matchPair } from "../../numerics/quantized-lanes.js";
