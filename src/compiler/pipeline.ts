@@ -4,6 +4,7 @@
  */
 import type { DecisionRecord } from "../isa/executable.js";
 import type { Graph } from "../ir/graph.js";
+import { carryUnsigned } from "./2-optimize/carry-unsigned.js";
 import { contractBf16 } from "./2-optimize/contract-bf16.js";
 import { contractCodes } from "./2-optimize/contract-codes.js";
 import { convertAtBorders } from "./2-optimize/convert-at-borders.js";
@@ -41,9 +42,14 @@ export const graphPasses = [
     run: shareEqual,
   },
   {
+    name: "carry-unsigned",
+    why: "the device has no uint32; int32 registers hold the same bits",
+    run: carryUnsigned,
+  },
+  {
     name: "convert-at-borders",
-    why: "the device has no doubles; what only passes through them need not go to the host",
-    run: convertAtBorders,
+    why: "copies convert; types that are only passed through need not go to the host",
+    run: (graph, { isBody }) => (isBody ? graph : convertAtBorders(graph)),
   },
   {
     name: "expand-argmax",
@@ -109,6 +115,8 @@ export const stageNames: readonly string[] = [
 /** Rows that may not be swapped, checked when this module is loaded. */
 const passOrder: readonly (readonly [before: string, after: string, why: string])[] = [
   ["share-equal", "convert-at-borders", "conversions of one input are one"],
+  ["carry-unsigned", "convert-at-borders", "it converts what it carries"],
+  ["carry-unsigned", "narrow-integers", "what is carried needs no limits"],
   ["expand-argmax", "narrow-integers", "an index in int64 is narrowed only once it is computed"],
   ["expand-argmax", "split-reductions", "an index is found by reductions, which may be long"],
   ["contract-codes", "merge-scales", "it finds the sums that the first one makes"],

@@ -1,14 +1,14 @@
 /**
- * Doubles that the device never has to see: an input that is only read as fp32 (or a narrower float) is rounded on its
- * way in, an output that is only a wider form of one is widened on its way out. Both copies convert anyway, and
- * exactly as the cast would. What computes in doubles stays on the host.
+ * Types that the device never has to see: an input that is only read as another type is converted on its way in, an
+ * output that is only another form of a value is converted on its way out. Copies convert anyway, and exactly as the
+ * map would: floats round once, integers keep their bits. What computes in doubles stays on the host.
  *
  *   input x: f64; y: f32 = map(x)   ->   input x: f32
  *   y: f64 = map(x); output y       ->   output x
  *
  * The caller's types stay as they are.
  */
-import { deviceDTypes, type DType, isFloat } from "../../numerics/dtype.js";
+import { deviceDTypes, type DType, dtypes } from "../../numerics/dtype.js";
 import type { Graph, Node, Value } from "../../ir/graph.js";
 import { dropDeadNodes } from "./rewrite.js";
 
@@ -35,42 +35,48 @@ export function convertAtBorders(graph: Graph): Graph {
   });
 }
 
-/** Inputs in doubles all readers of which convert them to one type, as inputs of that type. */
+/** Inputs that the device lacks, all readers of which convert them to one type, as inputs of that type. */
 function narrowedInputs(graph: Graph): ReadonlyMap<Value, Value> {
   const results = new Set(graph.outputs.map(({ value }) => value));
   const narrowed = new Map<Value, Value>();
   for (const input of graph.inputs) {
-    if (input.dtype !== "f64" || results.has(input)) continue;
+    if (isDeviceType(input.dtype) || results.has(input)) continue;
     const readers = graph.nodes.filter((node) => node.inputs.includes(input));
-    const types = new Set(readers.map((node) => (isCast(node) ? node.outputs[0]!.dtype : "f64")));
+    const types = new Set(
+      readers.map((node) => (isCast(node) ? node.outputs[0]!.dtype : input.dtype)),
+    );
     const [dtype] = types;
-    if (dtype !== undefined && types.size === 1 && isDeviceFloat(dtype)) {
+    if (dtype !== undefined && types.size === 1 && isDeviceType(dtype)) {
       narrowed.set(input, { ...input, dtype });
     }
   }
   return narrowed;
 }
 
-/** Results in doubles that are conversions, with what they convert. */
+/** Results that the device lacks and that are conversions, with what they convert. */
 function widenedOutputs(graph: Graph): ReadonlyMap<Value, Value> {
   const results = new Set(graph.outputs.map(({ value }) => value));
   const casts = graph.nodes.filter(
     (node) =>
-      node.outputs[0]!.dtype === "f64" &&
       results.has(node.outputs[0]!) &&
+      !isDeviceType(node.outputs[0]!.dtype) &&
       isCast(node) &&
-      isDeviceFloat(node.inputs[0]!.dtype),
+      isDeviceType(node.inputs[0]!.dtype),
   );
   return new Map(casts.map((node) => [node.outputs[0]!, node.inputs[0]!]));
 }
 
-/** A conversion between floats, rounded as copies round. */
+/**
+ * A conversion between floats, rounded as copies round, or between integers of one size. Other integers are
+ * narrowed later, under limits that prove more.
+ */
 function isCast({ op, inputs, outputs }: Node): boolean {
   if (op.kind !== "map" || op.encode !== undefined || inputs.length !== 1) return false;
-  const { instructions } = op.program;
-  return instructions.length === 1 && isFloat(inputs[0]!.dtype) && isFloat(outputs[0]!.dtype);
+  if (op.program.instructions.length > 1) return false;
+  const [from, to] = [inputs[0]!, outputs[0]!].map(({ dtype }) => dtypes[dtype]);
+  return from!.kind === "float" ? to!.kind === "float" : from!.bits === to!.bits;
 }
 
-function isDeviceFloat(dtype: DType): boolean {
-  return isFloat(dtype) && deviceDTypes.some((known) => known === dtype);
+function isDeviceType(dtype: DType): boolean {
+  return deviceDTypes.some((known) => known === dtype);
 }
