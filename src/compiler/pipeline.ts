@@ -30,7 +30,7 @@ export interface GraphPass {
   readonly run: (graph: Graph, context: PassContext) => Graph;
   /** It rounds elsewhere, or adds in another order; no other pass changes a bit. */
   readonly rounds?: true;
-  /** It goes through bodies itself, since what they are given counts; the others see each graph alone. */
+  /** It gets whole graphs and sees to bodies itself, since what they are given counts; the others see each graph alone. */
   readonly entersBodies?: true;
 }
 
@@ -49,7 +49,8 @@ export const graphPasses = [
   {
     name: "convert-at-borders",
     why: "copies convert; types that are only passed through need not go to the host",
-    run: (graph, { isBody }) => (isBody ? graph : convertAtBorders(graph)),
+    run: convertAtBorders,
+    entersBodies: true,
   },
   {
     name: "expand-argmax",

@@ -16,7 +16,7 @@ import type { Graph, MapOperation, Node, Operation, Value } from "../../ir/graph
 import { interval, type Interval } from "../../ir/intervals.js";
 import { lowWords } from "../../ir/low-words.js";
 import { isPlain } from "../../ir/operation-types.js";
-import { typeRange } from "../../ir/ranges.js";
+import { typeRange } from "../../ir/map-ranges.js";
 import { NodeSequence, type Replacement, rewriteNodes } from "./rewrite.js";
 
 export function carryUnsigned(graph: Graph): Graph {
