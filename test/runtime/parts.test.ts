@@ -1,5 +1,6 @@
 /** Models whose shapes depend on data run in parts, whose shapes are those of the data at hand. */
 import { describe, expect, test } from "vitest";
+import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { decodeModel } from "../../src/onnx/model.js";
 import { createSimulatedDevice } from "../../src/runtime/device.js";
@@ -142,4 +143,18 @@ test("what the data make impossible is refused at its node, and the next run is 
   const run = (pace: number) => runner.run(new Map(Object.entries(speech(6, pace))));
   await expect(run(0)).rejects.toThrow('L0201 Conv "h": a window of 3 does not fit');
   expect(((await run(1)).outputs.get("y") as Tensor).shape).toEqual([1, 1, 13]);
+});
+
+test("a Loop with a state that nobody reads is run by ONNX Runtime, which writes it nevertheless", async () => {
+  const { y } = models.stackedTrips.outputs;
+  const file = onnxFile({ ...models.stackedTrips, outputs: { y: y! } });
+  const runner = runnerOf(file, { host: { choice: "onnxruntime", load: onnxRuntimeHost } });
+  const inputs = new Map([
+    ["x", numbers(13, 64)],
+    ["least", scalar(0.1)],
+  ]);
+  const { outputs, hostRegions } = await runner.run(inputs);
+  expect(hostRegions.map(({ by }) => by)).toEqual(["ONNX Runtime"]);
+  const wanted = evaluateModel(decodeModel(file), inputs);
+  expect(judgeOutputs(outputs, wanted, modelRule).difference).toBeUndefined();
 });

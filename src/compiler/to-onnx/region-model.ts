@@ -164,8 +164,10 @@ function writeHostNode(
     captures.set(name, value);
   }
   const results = [...outputs];
+  // Control flow in ONNX Runtime writes to every output, whether it has a name or not.
+  const unread = templatesOf(node).length > 0 ? () => w.fresh() : () => "";
   const outputNames = node.outputNames.map((name) =>
-    name === "" ? "" : w.nameOf(results.shift()!),
+    name === "" ? unread() : w.nameOf(results.shift()!),
   );
   w.addNode(nodeToProto({ ...node, name: w.nodeName(), inputNames, outputNames }));
 }
