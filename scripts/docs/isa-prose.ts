@@ -26,6 +26,7 @@ halt
 - A total may be the least of several: \`0..min($0, i + ext(i)) in 1..64\`.
 - \`.pub\` publishes a slot, \`.pop\` frees one, \`.update\` rewrites the head in place; without any a destination goes on
   filling and a source peeks. Conditions: \`.pop@f(k)&!l(i)\`, on the first trip of k but not on the last of i.
+  What \`.pub@!l(k)\` leaves unpublished on the last trip of k is lost: so a loop hands a state to its own next trip.
 - \`stage k + 1\` runs an instruction one trip of k late; \`wait (t.pop)\` and \`signal (t.pub)\` are tokens: queues
   of 0 elements. An instruction ends with its role: \`as matmul\`.
 - Where a name is not unique or not plain, \`%3\` stands for the third of its kind; loops are numbered as they come. Names

@@ -103,6 +103,7 @@ export function compileGraph(imported: Graph, options: CompileOptions): Executab
   const cut = runPasses(borderPasses, whole, context, options, regions);
   const made = inStage("tile", () => tileGraph(cut, options));
   const { tiled } = handOverStage(options, { name: "tile", kind: "tiled", tiled: made });
+  records.push(...tiled.records);
   const placed = inStage("place", () => placeGraph(tiled, options.machine));
   handOverStage(options, { name: "place", kind: "tiled", tiled });
   const built = inStage("emit", () =>

@@ -2,6 +2,7 @@
 import type { Dim } from "../ir/dim.js";
 import type { Graph, Node, Origin, Value } from "../ir/graph.js";
 import type { Kernel, KernelBinding } from "../ir/kernel.js";
+import type { DecisionRecord } from "../isa/executable.js";
 import type { DeviceDType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 
@@ -45,6 +46,8 @@ export interface TiledGraph {
   readonly graph: Graph;
   readonly steps: readonly TiledStep[];
   readonly roots: readonly StorageRoot[];
+  /** What was decided on the way. */
+  readonly records: readonly DecisionRecord[];
   /** Storage of every value that has one. */
   storage(value: Value): Storage | undefined;
   /** What a body takes from outside, as the value that it is there; other values as they are. */

@@ -13,7 +13,7 @@ import {
   type Operand,
   type SlotCells,
 } from "./cells.js";
-import type { Kernel, KernelBody, KernelNode, Spanned, TileOperand } from "./kernel.js";
+import type { Kernel, KernelBody, KernelNode, Spanned, TileOperand, TileValue } from "./kernel.js";
 import { statementsOf, valueScopes, writesOf } from "./kernel-scope.js";
 import {
   createMembers,
@@ -42,12 +42,14 @@ export interface KernelRun {
 /** Runs the kernel on its bindings. `fault`: a gather or scatter met an index out of range. */
 export function evaluateKernel(kernel: Kernel, run: KernelRun): TransferResult {
   const scopes = valueScopes(kernel);
-  const members = createMembers(kernel.grid, run.scalars).map((member) => ({
-    ...member,
-    values: kernel.values.map(({ name, space, dtype, elements }) =>
-      (space === "accumulator" ? accumulatorCells : slotCells)(name, dtype, elements),
-    ),
-  }));
+  const members = createMembers(kernel.grid, run.scalars).map((member): Worker => {
+    const values = kernel.values.map(newCells);
+    // What a trip writes of a carried value is not what it reads.
+    const next = kernel.values.map((value, i) =>
+      value.carried === undefined ? values[i]! : newCells(value),
+    );
+    return { ...member, values, next };
+  });
   const state: State = { kernel, run, members, spatial: spatialLoops(kernel.body) };
   const numbers = new Map(
     statementsOf(kernel.body).map(({ statement }, number) => [statement.body, number]),
@@ -63,13 +65,28 @@ export function evaluateKernel(kernel: Kernel, run: KernelRun): TransferResult {
     },
     enter(head, entering) {
       scopes.forEach((scope, value) => {
+        const isCarried = kernel.values[value]!.carried === head.id;
+        if (isCarried) for (const member of entering) hand(member, value);
         if (scope.at(-1)?.id !== head.id) return;
-        for (const member of entering) member.values[value]!.reset();
+        for (const { values, next } of entering) {
+          values[value]!.reset();
+          next[value]!.reset();
+        }
       });
     },
     place: (_, act) => act(),
   });
   return { fault };
+}
+
+function newCells({ name, space, dtype, elements }: TileValue): Slot {
+  return (space === "accumulator" ? accumulatorCells : slotCells)(name, dtype, elements);
+}
+
+/** What was written last is read from now on. */
+function hand({ values, next }: Worker, value: number): void {
+  [values[value], next[value]] = [next[value]!, values[value]!];
+  next[value].reset();
 }
 
 function tell(
@@ -81,14 +98,17 @@ function tell(
   for (const { operand } of writesOf(body)) {
     const { value } = operand;
     for (const member of members) {
-      observe({ instruction, member, value, cells: member.values[value]! });
+      observe({ instruction, member, value, cells: member.next[value]! });
     }
   }
 }
 
+type Slot = SlotCells & Partial<AccumulatorCells>;
+
 interface Worker extends Member {
-  /** One slot per value. */
-  readonly values: readonly (SlotCells & Partial<AccumulatorCells>)[];
+  /** By value, the slot that is read, and the one that is written: the same unless a loop carries the value. */
+  readonly values: Slot[];
+  readonly next: Slot[];
 }
 
 interface State {
@@ -152,7 +172,7 @@ function load(body: LoadBody<TileOperand, TileOperand>, turn: Turn): TransferRes
 /** The slots that a load fills, as one. */
 function delivered(body: LoadBody<TileOperand, TileOperand>, turn: Turn): Cells {
   const { member, state, company } = turn;
-  const own = member.values[body.dest.value]!;
+  const own = member.next[body.dest.value]!;
   const { delivery } = body;
   if (delivery === undefined || delivery.kind === "multicast") return own;
   let receivers: readonly Worker[];
@@ -164,7 +184,7 @@ function delivered(body: LoadBody<TileOperand, TileOperand>, turn: Turn): Cells 
     const to = neighbourOf(delivery, member, state.members, state.kernel.grid);
     receivers = to === undefined ? [] : [to];
   }
-  const slots = receivers.map((to) => to.values[body.dest.value]!);
+  const slots = receivers.map((to) => to.next[body.dest.value]!);
   const set = (element: number, value: number): void => {
     for (const slot of slots) slot.set(element, value);
   };
@@ -183,14 +203,14 @@ function store(body: StoreBody<TileOperand>, { member, state }: Turn): TransferR
 }
 
 function mma(body: MmaBody<TileOperand, TileOperand, Spanned>, { member }: Turn): TransferResult {
-  const dest = member.values[body.dest.value]!;
+  const dest = member.next[body.dest.value]!;
   if (dest.clear === undefined) throw new InternalError(`${dest.label} is no accumulator`);
   executeMma(body, {
     a: operandOf(body.a, member),
     b: operandOf(body.b, member),
     ...(body.zeroA && { zeroA: operandOf(body.zeroA.source, member) }),
     ...(body.zeroB && { zeroB: operandOf(body.zeroB.source, member) }),
-    dest: { ...operandOf(body.dest, member), cells: dest as SlotCells & AccumulatorCells },
+    dest: { ...destOf(body.dest, member), cells: dest as SlotCells & AccumulatorCells },
     clear: spansEdge(body.clear, "first", member),
     fold: spansEdge(body.fold, "last", member),
     environment: member,
@@ -202,13 +222,13 @@ function vec(body: VecBody<TileOperand, TileOperand, Spanned>, { member }: Turn)
   executeVec(body, {
     inputs: body.inputs.map((input) => operandOf(input.source, member)),
     outputs: body.outputs.map(({ dest, reduce }) => ({
-      dest: operandOf(dest, member),
+      dest: destOf(dest, member),
       init: reduce !== undefined && spansEdge(reduce.init, "first", member),
     })),
     carries: body.carries.map(
       ({ state }) =>
         state && {
-          state: operandOf(state.dest, member),
+          state: destOf(state.dest, member),
           init: spansEdge(state.init, "first", member),
         },
     ),
@@ -219,6 +239,10 @@ function vec(body: VecBody<TileOperand, TileOperand, Spanned>, { member }: Turn)
 
 function operandOf({ value, offset }: TileOperand, member: Worker): Operand {
   return { cells: member.values[value]!, offset: evaluateAffine(offset, member) };
+}
+
+function destOf({ value, offset }: TileOperand, member: Worker): Operand<Slot> {
+  return { cells: member.next[value]!, offset: evaluateAffine(offset, member) };
 }
 
 /** All spanned loops are in their first (last) trip. */

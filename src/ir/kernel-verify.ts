@@ -113,7 +113,7 @@ function verifyValue(
   statements: readonly PlacedStatement[],
   report: Report,
 ): void {
-  const { name, elements, depth, space, dtype } = kernel.values[number]!;
+  const { name, elements, depth, space, dtype, carried } = kernel.values[number]!;
   const here: Report = (problem) => report(`%${name}: ${problem}`);
   if (!(elements > 0)) here(`has ${elements} elements`);
   if (!(depth > 0)) here(`has depth ${depth}`);
@@ -124,7 +124,10 @@ function verifyValue(
   if (writers.length === 0) return here("is never written");
   const engines = new Set(writers.map(({ statement }) => engineOf(statement)));
   if (engines.size > 1) here(`is written by ${[...engines].join(" and ")}`);
-  const scope = verifyScope(number, writers, here);
+  const scope =
+    carried === undefined
+      ? verifyScope(number, writers, here)
+      : verifyCarried({ number, carried, depth }, writers, here);
   const first = statements.indexOf(writers[0]!);
   const readers = new Map<string, KernelStatement["stage"]>();
   statements.forEach(({ statement, loops }, at) => {
@@ -165,6 +168,30 @@ function verifyScope(
     }
   }
   return scope ?? [];
+}
+
+/** Written once before the loop that carries it and once in its trips; what a trip reads is inside them. */
+function verifyCarried(
+  { number, carried, depth }: { number: number; carried: number; depth: number },
+  writers: readonly PlacedStatement[],
+  report: Report,
+): readonly LoopHead[] {
+  const [before, inside, ...more] = writers;
+  const loops = inside?.loops ?? [];
+  const outer = loops.slice(0, -1).map(({ id }) => id);
+  const head = loops.at(-1);
+  const isPaired =
+    more.length === 0 &&
+    head?.id === carried &&
+    head.over === "time" &&
+    before!.loops.map(({ id }) => id).join() === outer.join();
+  if (!isPaired) report(`is not written once before loop ${carried} and once in its trips`);
+  if (depth < 2) report(`is carried in ${depth} slot`);
+  const isWhole = writers.every(({ statement }) =>
+    writesOf(statement.body).every((w) => w.operand.value !== number || w.spanned.length === 0),
+  );
+  if (!isWhole) report("is carried and accumulates");
+  return loops;
 }
 
 function engineOf({ body, channel }: KernelStatement): string {

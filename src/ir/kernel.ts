@@ -3,6 +3,9 @@
  * No queues, no addresses. A tile value is produced once per iteration of its scope: the loops around its
  * producing statements, less those over which it accumulates. It may be read anywhere inside that scope
  * that comes later in the text. Emission derives queues, publishes and pops from nothing but that.
+ *
+ * A value that a loop carries is written once before the loop and once in every trip; a trip reads what the one before it
+ * wrote, the first what was written before the loop.
  */
 import type { DeviceDType } from "../numerics/dtype.js";
 import type { LoadBody, LoopHead, MmaBody, StoreBody, Affine, VecBody } from "./tile.js";
@@ -33,8 +36,10 @@ export interface TileValue {
   readonly dtype: DeviceDType;
   /** Elements of one slot, at the maximum of every extent. */
   readonly elements: number;
-  /** Slots: 2 is double buffering. */
+  /** Slots: 2 is double buffering, the least for a value that is carried. */
   readonly depth: number;
+  /** Id of the temporal loop that carries it from trip to trip. */
+  readonly carried?: number;
 }
 
 export type KernelNode = KernelLoop | KernelStatement;

@@ -173,6 +173,7 @@ export interface DecisionRecord {
     | "later"
     | "fusion"
     | "layout"
+    | "loop"
     | "plan"
     | "precision"
     | "placement";

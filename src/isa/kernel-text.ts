@@ -45,15 +45,18 @@ export function printKernel(kernel: Kernel): string {
     `grid ${kernel.grid.rows} x ${kernel.grid.columns}`,
     `scalars ${kernel.scalarCount}`,
     ...kernel.bindings.map((b) => `binding ${quoted(b.name)} ${b.dtype} ${b.elements} ${b.access}`),
-    ...kernel.values.map(
-      (v) => `value ${quoted(v.name)} ${v.space} ${v.dtype} ${v.elements} depth ${v.depth}`,
-    ),
+    ...kernel.values.map(valueText),
     ...kernel.roles.map((role) => `role ${quoted(role)}`),
     "",
     ...bodyLines(program),
     "end",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function valueText({ name, space, dtype, elements, depth, carried }: TileValue): string {
+  const by = carried === undefined ? "" : ` carried ${carried}`;
+  return `value ${quoted(name)} ${space} ${dtype} ${elements} depth ${depth}${by}`;
 }
 
 export function parseKernel(text: string): Kernel {
@@ -87,7 +90,8 @@ function parseValue(cursor: Cursor): TileValue {
   const dtype = parseWord(cursor, deviceDTypes, "a data type");
   const elements = parseInteger(cursor);
   expect(cursor, "depth");
-  return { name, space, dtype, elements, depth: parseInteger(cursor) };
+  const value = { name, space, dtype, elements, depth: parseInteger(cursor) };
+  return accept(cursor, "carried") ? { ...value, carried: parseInteger(cursor) } : value;
 }
 
 /** A kernel in the form of a program, for its body's text. Values are queues that nobody fills or empties. */

@@ -64,6 +64,20 @@ export interface ConditionTerm {
   readonly negated: boolean;
 }
 
+/**
+ * Whether a publish that fails is one that the program leaves out on purpose, on the last trip of a loop. What the slot
+ * holds is lost at the end of the program.
+ */
+export function isWithheld(
+  publish: Condition,
+  isLast: (loop: number) => boolean | undefined,
+): boolean {
+  return (
+    publish.kind === "all" &&
+    publish.terms.some(({ loop, edge, negated }) => edge === "last" && negated && isLast(loop))
+  );
+}
+
 /** Reads the full head of a queue from element `offset` on; `pop` then frees it, otherwise it is a peek. */
 export interface SlotSource {
   readonly queue: number;

@@ -1,11 +1,11 @@
 /**
  * What unpublished slots hold: an operand that goes on from what a slot holds (an mma without clear, a reduction or
  * carried register without init) finds the same part of the slot begun since the last publish, and no slot is left
- * unpublished at the end. That every element that is read was written is not decided here: the reference simulator
+ * unpublished at the end, unless its publish says so: not on the last trip. That every element that is read was written is not decided here: the reference simulator
  * stops on one that was not.
  */
 import type { Problem } from "./problem.js";
-import type { Condition, Program } from "./program.js";
+import { type Condition, isWithheld, type Program } from "./program.js";
 import { conditionLoops, loopsIn, sameEngine, type Site, type SlotWrite } from "./sites.js";
 import { type Algebra, effectsOf } from "./trip-effects.js";
 import {
@@ -68,7 +68,13 @@ function openLeaf(site: Site, queue: number): Leaf<OpenState> | undefined {
   return {
     site,
     loops: fills.flatMap(({ publish }) => conditionLoops(publish)),
-    effect: (phases) => (fills.some(({ publish }) => holdsIn(publish, phases)) ? closed : opened),
+    effect: (phases) => {
+      const isLast = (loop: number) => phases.get(loop)?.last;
+      const isClosed =
+        fills.some(({ publish }) => holdsIn(publish, phases)) ||
+        isWithheld(fills.at(-1)!.publish, isLast);
+      return isClosed ? closed : opened;
+    },
   };
 }
 

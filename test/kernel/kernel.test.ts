@@ -1,10 +1,15 @@
 import { describe, expect, it } from "vitest";
+import { emitProgram } from "../../src/compiler/6-emit/emit.js";
 import { memoryCells } from "../../src/ir/cells.js";
 import type { Kernel } from "../../src/ir/kernel.js";
 import { evaluateKernel } from "../../src/ir/kernel-evaluate.js";
 import { verifyKernel } from "../../src/ir/kernel-verify.js";
 import { parseKernel, printKernel } from "../../src/isa/kernel-text.js";
+import { verifyProgram } from "../../src/isa/verify.js";
 import { byteLength } from "../../src/numerics/dtype.js";
+import { createJitEngine } from "../../src/sim/jit/jit.js";
+import { createReferenceEngine } from "../../src/sim/reference/reference.js";
+import { launch } from "../support/programs.js";
 
 /** A matrix product in two segments, a row maximum over chunks, and the product divided by it. */
 const text = `kernel normalized
@@ -102,6 +107,68 @@ describe("kernels", () => {
     expect(messageOf(() => evaluate(kernel, [], [9]))).toContain(
       "L0504: read of element 2 of tb, which was never written",
     );
+  });
+});
+
+/** Running sums that are handed on turned around. */
+const carried = `kernel turned
+grid 1 x 1
+scalars 1
+binding x f32 12 read
+binding y f32 12 write
+value s l1 f32 3 depth 2 carried 0
+value tx l1 f32 3 depth 2
+value ty l1 f32 3 depth 2
+role r
+
+vec (parallel 3) lanes {
+      r0 = constF 1
+      -> r0 }
+    out s (1) as r
+loop t 0..$0 in 1..4 step 1
+  ld.0 tx <- x[3*t] (3: 1 -> 1) as r
+  vec (parallel 3)
+      in s (1)
+      in tx (1) lanes {
+        r0:f32 = input 0
+        r1:f32 = input 1
+        r2 = add r0 r1
+        -> r2, r2 }
+      out s[2] (-1)
+      out ty (1) as r
+  st.0 ty -> y[3*t] (3: 1 -> 1) as r
+end
+end
+`;
+
+describe("kernels with a value that a loop carries", () => {
+  it("print what they were parsed from, and are sound", () => {
+    expect(printKernel(parseKernel(carried))).toBe(carried);
+    expect(verifyKernel(parseKernel(carried))).toEqual([]);
+  });
+
+  it("read what the trip before wrote, as their programs do", () => {
+    const kernel = parseKernel(carried);
+    const x = [1, 2, 3, 10, 20, 30, 100, 200, 300, 0, 0, 0];
+    const y = [2, 3, 4, 14, 23, 32, 132, 223, 314, 0, 0, 0];
+    expect(evaluate(kernel, [x], [3])[1]).toEqual(y);
+    const program = emitProgram(kernel);
+    expect(verifyProgram(program)).toEqual([]);
+    for (const engine of [createReferenceEngine(), createJitEngine()]) {
+      expect(launch(engine, program, [x, []], [3]).memory[1]).toEqual(y);
+    }
+  });
+
+  it.each([
+    ["depth 2 carried 0", "depth 1 carried 0", "is carried in 1 slot"],
+    ["carried 0", "carried 7", "is not written once before loop 7 and once in its trips"],
+    ["out s[2] (-1)\n      out ty", "out ty", "is not written once before loop 0"],
+    ["end\nend", "end\nst.0 s -> y[0] (3: 1 -> 1) as r\nend", "is read outside its scope"],
+    ["out s (1) as r\nloop", "out ty (1) as r\nloop", "is not written once before loop 0"],
+  ])("are refused where %j becomes %j", (from, to, complaint) => {
+    expect(carried).toContain(from);
+    const problems = verifyKernel(parseKernel(carried.replace(from, to)));
+    expect(problems.join("\n")).toContain(complaint);
   });
 });
 

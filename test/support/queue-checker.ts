@@ -11,6 +11,8 @@ interface QueueState {
   readonly popped: number[];
   /** Elements of the open slot that were begun; undefined while it is closed. */
   open: Set<number> | undefined;
+  /** The last to fill it does not publish on the last trip of a loop, which this is. */
+  withheld: boolean;
 }
 
 /** The first thing that goes wrong, or undefined. */
@@ -22,6 +24,7 @@ export function checkQueues(program: Program, scalars: readonly number[]): strin
         published: 0,
         popped: queue.consumers.map(() => 0),
         open: undefined,
+        withheld: false,
       }),
     ),
   );
@@ -32,7 +35,7 @@ export function checkQueues(program: Program, scalars: readonly number[]): strin
   for (const member of states) {
     for (const [i, state] of member.entries()) {
       const { name } = program.queues[i]!;
-      if (state.open !== undefined) return `${name} ends open`;
+      if (state.open !== undefined && !state.withheld) return `${name} ends open`;
       if (state.popped.some((popped) => popped !== state.published)) return `${name} ends full`;
     }
   }
@@ -118,6 +121,12 @@ function checkFill(context: FillContext): string | undefined {
   } else if (elements.some((element) => !state.open!.has(element))) {
     return `${queue.name} was not begun`;
   }
+  state.withheld =
+    dest.publish.kind === "all" &&
+    dest.publish.terms.some(
+      (term) =>
+        term.edge === "last" && term.negated && !holds({ kind: "all", terms: [term] }, member),
+    );
   if (holds(dest.publish, member)) {
     moves.push(() => {
       state.published++;

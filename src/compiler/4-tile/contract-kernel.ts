@@ -79,7 +79,7 @@ export function writeContractKernel(
 ): WrittenKernel {
   const state = startState(prepared, plan, context);
   const { writer } = state;
-  const contraction: Contraction = { state, prepared, plan, operands: new Map(), loops: [] };
+  const contraction = startContraction(state, prepared, plan);
   let open = openSpatialLoops(state);
   for (const axis of plan.order) {
     if (plan.tile[axis]! >= state.positions[axis]!.max) continue;
@@ -105,7 +105,15 @@ export function writeContractKernel(
   return writer.finish();
 }
 
-interface Contraction {
+export function startContraction(
+  state: TileState,
+  prepared: PreparedContract,
+  plan: ContractPlan,
+): Contraction {
+  return { state, prepared, plan, operands: new Map(), loops: [] };
+}
+
+export interface Contraction {
   readonly state: TileState;
   readonly prepared: PreparedContract;
   readonly plan: ContractPlan;
@@ -136,7 +144,7 @@ function loadReadyOperands(contraction: Contraction, next: number | undefined): 
   }
 }
 
-function operandList(
+export function operandList(
   prepared: PreparedContract,
   plan: ContractPlan,
 ): (readonly [Leaf, boolean, number])[] {
@@ -149,7 +157,7 @@ function operandList(
   return list;
 }
 
-function loadOperand(contraction: Contraction, leaf: Leaf, depth: number): void {
+export function loadOperand(contraction: Contraction, leaf: Leaf, depth: number): void {
   const { state, prepared } = contraction;
   const { writer } = state;
   const { access } = leaf;
@@ -199,7 +207,8 @@ function timeLoopsUniform(state: TileState): boolean {
   );
 }
 
-function emitContraction(contraction: Contraction): void {
+/** From operands to an accumulator tile; loads what of them is not loaded. */
+export function emitContraction(contraction: Contraction): void {
   const { state, prepared, plan } = contraction;
   const { writer, positions } = state;
   const contractValue = prepared.contract.outputs[0]!;

@@ -122,14 +122,14 @@ function openState(
   return [front, back];
 }
 
-function partStart(op: LoopOperation, part: Value, { axis, reverse }: LoopScan): Dim {
+export function partStart(op: LoopOperation, part: Value, { axis, reverse }: LoopScan): Dim {
   const index = symbolDim(op.index);
   const number = reverse ? dimSub(dimAdd(tripsOf(op), -1), index) : index;
   return dimMul(number, part.shape[axis]!);
 }
 
-function partOf(
-  { storages }: ControlTiling,
+export function partOf(
+  { storages }: Pick<ControlTiling, "storages">,
   { name, dtype, shape }: Value,
   whole: Storage,
   start: Dim,

@@ -23,8 +23,8 @@ export interface ExpressionSources {
   loaded(operand: Operand): Tile;
   /** Number of the vec axis that iterates over a space axis. */
   vecAxis(spaceAxis: number): number;
-  /** Number of the runtime scalar that holds a symbolic dim. */
-  scalar(affine: Affine): number;
+  /** Number of the vec axis of one position that is at the index of a loop around the vec. */
+  indexAxis(loop: number): number;
   affine(dim: Dim): Affine;
 }
 
@@ -171,11 +171,18 @@ function iotaLane(state: State, operand: Operand, axis: number): Lane {
   return sum ?? l.constI(0);
 }
 
-function dimLane(state: State, affine: Affine): Lane | undefined {
-  if (affine.terms.length > 0) {
-    return state.builder.source("scalar", state.sources.scalar(affine), "i32");
+function dimLane({ builder, sources }: State, { constant, terms }: Affine): Lane | undefined {
+  const { l } = builder;
+  let sum = constant === 0 ? undefined : l.constI(constant);
+  for (const { coefficient, of, id } of terms) {
+    const number =
+      of === "scalar"
+        ? builder.source("scalar", id, "i32")
+        : builder.source("index", sources.indexAxis(id), "i32");
+    const scaled = coefficient === 1 ? number : l.mulI(number, l.constI(coefficient));
+    sum = sum === undefined ? scaled : l.addI(sum, scaled);
   }
-  return affine.constant === 0 ? undefined : state.builder.l.constI(affine.constant);
+  return sum;
 }
 
 function tileLane(state: State, tile: Tile, dtype: DType): Lane {

@@ -111,11 +111,14 @@ function prepare(
       prepare(node.body, [...loops, node.head], scopes, run);
       continue;
     }
-    const use = (value: number): Use => ({
-      value,
-      within: loops.slice(scopes[value]!.length).map((head) => head.id),
-      instance: -1,
-    });
+    const use = (value: number, isWritten = false): Use => {
+      const inside = loops.slice(scopes[value]!.length).map((head) => head.id);
+      const isCarried = run.values[value]!.carried === inside[0] && inside.length > 0;
+      // Before the loop that carries a value it was written once.
+      return isCarried
+        ? { value, within: inside.slice(1), instance: isWritten ? 0 : -1 }
+        : { value, within: inside, instance: -1 };
+    };
     const { body, channel } = node;
     const isTransfer = body.op === "load" || body.op === "store";
     const name = isTransfer ? `${body.op}${channel}` : body.op;
@@ -127,8 +130,8 @@ function prepare(
       engine,
       loops: loops.map((head) => head.id),
       costs: [],
-      reads: [...read].map(use),
-      writes: [...written].map(use),
+      reads: [...read].map((value) => use(value)),
+      writes: [...written].map((value) => use(value, true)),
     });
   }
 }

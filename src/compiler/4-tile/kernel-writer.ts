@@ -9,9 +9,12 @@ import {
   dimMax,
   dimMin,
   dimMul,
+  type DimSymbol,
+  dimSub,
   dimSymbols,
   dimText,
   NeedsBinding,
+  symbolDim,
 } from "../../ir/dim.js";
 import type { Origin } from "../../ir/graph.js";
 import type {
@@ -65,6 +68,8 @@ export class KernelWriter {
   readonly #roles: { name: string; origins: readonly Origin[] }[] = [];
   readonly #stack: KernelNode[][] = [[]];
   readonly #open: LoopHead[] = [];
+  /** Loops whose indices are symbols of dims, by the symbol's name. */
+  readonly #indices = new Map<string, number>();
   #stage: KernelStatement["stage"];
   #isStaged = false;
   #loops = 0;
@@ -74,8 +79,36 @@ export class KernelWriter {
     this.#grid = grid;
   }
 
-  /** A dim as an affine expression: a constant, or a runtime scalar. */
+  /** From now on the symbol is the index of the open loop in every dim. */
+  bindIndex({ name }: DimSymbol, loop: number): void {
+    this.#indices.set(name, loop);
+  }
+
+  /** A dim as an affine expression: a constant, or a runtime scalar, and the indices of the loops that it mentions. */
   affine(dim: Dim): Affine {
+    const [rest, moving] = this.#indices.size === 0 ? [dim, []] : this.#splitIndices(dim);
+    const fixed = this.#fixed(rest);
+    return { ...fixed, terms: [...fixed.terms, ...moving] };
+  }
+
+  #splitIndices(dim: Dim): [Dim, Affine["terms"]] {
+    let rest = dim;
+    const moving: Affine["terms"][number][] = [];
+    for (const { coefficient, atoms } of typeof dim === "number" ? [] : dim.terms) {
+      const [atom, ...others] = atoms;
+      if (atom?.kind !== "symbol" || others.length > 0) continue;
+      const id = this.#indices.get(atom.symbol.name);
+      if (id === undefined) continue;
+      rest = dimSub(rest, dimMul(symbolDim(atom.symbol), coefficient));
+      moving.push({ coefficient, of: "index", id });
+    }
+    if ([...dimSymbols(rest)].some(({ name }) => this.#indices.has(name))) {
+      throw new PlanDoesNotFit(`${dimText(dim)} is no multiple of a trip's number`);
+    }
+    return [rest, moving];
+  }
+
+  #fixed(dim: Dim): Affine {
     if (typeof dim === "number") return constantAffine(dim);
     let id = this.#scalars.findIndex((s) => dimText(s) === dimText(dim));
     if (id < 0) {
@@ -116,6 +149,11 @@ export class KernelWriter {
   value(value: TileValue): number {
     this.#values.push(value);
     return this.#values.length - 1;
+  }
+
+  /** The loop carries the value from trip to trip. */
+  carry(value: number, loop: number): void {
+    this.#values[value] = { ...this.#values[value]!, carried: loop };
   }
 
   /** Throws NeedsBinding where an extent is a bare runtime scalar, which no instruction bounds. */

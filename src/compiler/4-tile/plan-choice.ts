@@ -172,7 +172,7 @@ function writeFitting(
 }
 
 /** L1 and accumulators hold all slots of all values; no transfer or vec has more axes than the machine. */
-function fitsMachine(written: WrittenKernel, machine: DeviceMachine): boolean {
+export function fitsMachine(written: WrittenKernel, machine: DeviceMachine): boolean {
   let l1 = 0;
   let accumulators = 0;
   for (const value of written.kernel.values) {

@@ -61,13 +61,18 @@ export function writeRowsKernel(
   const parallel = prepared.order.filter((axis) => prepared.axes[axis]!.role === "parallel");
   let open = openSpatialLoops(state) + openTimeLoops(state, parallel);
   loadReady(state, undefined);
-  for (let level = 0; level <= state.lastLevel; level++) {
-    writer.runLate(plan.stages[level]!);
-    emitLevel(state, level);
-  }
+  emitLevels(state);
   storeResult(state);
   for (; open > 0; open--) writer.end();
   return writer.finish();
+}
+
+/** Computes the result from what is loaded. */
+export function emitLevels(state: TileState): void {
+  for (let level = 0; level <= state.lastLevel; level++) {
+    state.writer.runLate(state.plan.stages[level]!);
+    emitLevel(state, level);
+  }
 }
 
 /** Levels of a group: the stages that its tiles may be spread over. */

@@ -71,14 +71,20 @@ export interface TileState {
   /** Inside a loop over chunks of a row: what a statement reads of the row is loaded just before it. */
   loadsChunks: boolean;
   spatial: { axis: number; loop: number }[];
+  /** The loop around the whole group whose index its lanes read. */
+  trip: number | undefined;
+  /** The tile that the result is written to, where there is one before it is computed. */
+  resultTile: number | undefined;
+  /** Tiles that the result is written to as well. */
+  readonly copies: number[];
 }
 
 export function startState(
   prepared: PreparedGroup,
   plan: TileState["plan"],
   context: TileContext,
+  writer = new KernelWriter(context.name, gridOf(plan.split, context.machine.tile)),
 ): TileState {
-  const writer = new KernelWriter(context.name, gridOf(plan.split, context.machine.tile));
   const nodes = orderedNodes(prepared, context.producers);
   const levels = nodeLevels(prepared, nodes, context.producers);
   const origins = nodes.flatMap((node) => node.origins);
@@ -99,6 +105,9 @@ export function startState(
     insideTime: false,
     loadsChunks: false,
     spatial: [],
+    trip: undefined,
+    resultTile: undefined,
+    copies: [],
   };
 }
 
@@ -248,7 +257,13 @@ export function emitVec(
     const tile = newTile(state, value, full);
     made.push([value, tile]);
     outputs.push({ dest: tileOperand(tile.value), strides: axes.map((a) => strideOf(tile, a)) });
-    results.push(program.results[all.findIndex((t) => t.kind === "value" && t.value === value)]!);
+    const result = program.results[all.findIndex((t) => t.kind === "value" && t.value === value)]!;
+    results.push(result);
+    if (value !== state.prepared.group.root.outputs[0]) continue;
+    for (const copy of state.copies) {
+      outputs.push({ dest: tileOperand(copy), strides: axes.map((a) => strideOf(tile, a)) });
+      results.push(result);
+    }
   }
   checkLimits(axes.length, inputs.length, outputs.length);
   state.writer.statement(
@@ -278,6 +293,9 @@ export function checkLimits(axes: number, inputs: number, outputs: number): void
   }
 }
 
+/** Stands for an axis of one position at the index of the loop around the group. */
+const tripAxis = -2;
+
 /** -1 stands for an axis of one element, where a reduction has no other. */
 export function vecAxes(state: TileState, full: boolean): number[] {
   const varies = (axis: number): boolean =>
@@ -286,7 +304,8 @@ export function vecAxes(state: TileState, full: boolean): number[] {
   const parallel = order.filter((axis) => axes[axis]!.role !== "row" && varies(axis));
   const rows = full ? rowAxes(state).filter(varies) : [];
   const missing = full && rows.length === 0 && rowAxesOf(state).length > 0;
-  return [...parallel, ...(missing ? [-1] : rows)];
+  const trip = state.trip === undefined ? [] : [tripAxis];
+  return [...trip, ...parallel, ...(missing ? [-1] : rows)];
 }
 
 export function rowAxesOf(state: TileState): number[] {
@@ -296,6 +315,13 @@ export function rowAxesOf(state: TileState): number[] {
 }
 
 export function vecAxis(state: TileState, axis: number, full: boolean): VecAxis {
+  if (axis === tripAxis) {
+    const base = {
+      constant: 0,
+      terms: [{ coefficient: 1, of: "index", id: state.trip! } as const],
+    };
+    return { kind: "parallel", count: staticCount(1), base };
+  }
   if (axis < 0) return { kind: "reduce", count: staticCount(1), base: constantAffine(0) };
   const position = state.positions[axis]!;
   const isRow = full && state.prepared.axes[axis]!.role === "row";
@@ -327,6 +353,7 @@ export function newTile(
     elements *= Math.max(1, positions[axis]!.max);
   }
   const isRoot = value === prepared.group.root.outputs[0];
+  if (isRoot && state.resultTile !== undefined) return { value: state.resultTile, strides };
   const depth = isRoot && state.insideTime ? state.plan.depthOut : 1;
   return {
     value: writer.value({ name: value.name, space: "l1", dtype, elements, depth }),
@@ -352,7 +379,7 @@ export function sourcesOf(state: TileState, axes: readonly number[]): Expression
       return tile;
     },
     vecAxis: (axis) => axes.indexOf(axis),
-    scalar: (affine) => affine.terms[0]!.id,
+    indexAxis: () => axes.indexOf(tripAxis),
     affine: (dim) => writer.affine(dim),
   };
 }

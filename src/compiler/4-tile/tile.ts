@@ -14,16 +14,25 @@ import {
 } from "../../ir/graph.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { isKnown } from "../../ir/loop-builder.js";
+import type { DecisionRecord } from "../../isa/executable.js";
 import { isFloat } from "../../numerics/dtype.js";
 import { fail, InternalError } from "../../support/diagnostic.js";
 import { concatParts, isEmpty } from "./concat-parts.js";
 import type { PreparedContract } from "./contract-kernel.js";
 import { contractOrder, operandOrder, rootOrder } from "./contract-order.js";
 import { type BodyOptions, type ControlTiling, tileIf, tileLoop } from "./control.js";
+import {
+  type DeviceLoopTiling,
+  DoesNotFit,
+  type KernelBodyTiling,
+  tileDeviceLoop,
+  whatFits,
+} from "./device-loop.js";
 import { collectProducers, collectUses, fuse, type Group } from "./groups.js";
 import { isMovement, reshapeRuns } from "./index-map.js";
 import type { WrittenKernel } from "../tiled.js";
 import { writeGather, writeScatter } from "./index-kernels.js";
+import type { LoopGroup } from "./loop-kernel.js";
 import type { MoveContext } from "./move-nest.js";
 import { writeScan } from "./scan-kernel.js";
 import { planContract } from "./plan-contract.js";
@@ -53,7 +62,7 @@ import { iotaAxes, type TileContext } from "./tile-writer.js";
 export interface TileOptions {
   readonly machine: DeviceMachine;
   readonly chooser?: PlanChooser;
-  /** False: every node a kernel of its own (a test of the numbers). */
+  /** False: every node a kernel of its own, no loop in a kernel (a test of the numbers). */
   readonly fuse?: boolean;
 }
 
@@ -67,7 +76,7 @@ export function tileGraph(graph: Graph, options: TileOptions): TiledGraph {
     return outer === undefined ? value : source(outer);
   };
   const storage = (value: Value): Storage | undefined => storages.get(source(value));
-  return { graph, steps, roots: storages.roots, storage, source };
+  return { graph, steps, roots: storages.roots, records: state.records, storage, source };
 }
 
 /** The tiling of a graph, or of a body of control flow in the graph of `outer`. */
@@ -76,7 +85,7 @@ function openTiling(
   options: TileOptions,
   outer?: State,
   body?: BodyOptions,
-): { readonly state: State; readonly run: () => void } {
+): { readonly state: State; readonly groups: readonly Group[]; readonly run: () => void } {
   const producers = collectProducers(graph);
   const groups = fuse(graph, producers, options.fuse ?? true);
   const parts = concatParts(graph, { groups, producers, isBody: outer !== undefined });
@@ -96,13 +105,14 @@ function openTiling(
     names: outer?.names ?? new Map(),
     plans: outer?.plans ?? new Map(),
     sources: outer?.sources ?? new Map(),
+    records: outer?.records ?? [],
     outer,
   };
   for (const [inner, value] of body?.captured ?? []) state.sources.set(inner, value);
   const run = (): void => {
     for (const group of groups) tileGroup(state, group);
   };
-  return { state, run };
+  return { state, groups, run };
 }
 
 /** What the host or inner control flow makes has its own place and is copied from there. */
@@ -128,6 +138,7 @@ interface State {
   readonly plans: TileContext["known"];
   /** Inputs of bodies that are values outside. */
   readonly sources: Map<Value, Value>;
+  readonly records: DecisionRecord[];
   /** The tiling of the graph around a body. */
   readonly outer: State | undefined;
 }
@@ -143,6 +154,7 @@ function tileGroup(state: State, group: Group): void {
     case "if":
       return tileIf(controlTiling(state), root, root.op);
     case "loop":
+      if (state.options.fuse !== false && tileDeviceLoop(loopTiling(state), root, root.op)) return;
       return tileLoop(controlTiling(state), root, root.op);
     case "host":
       for (const input of root.inputs) downloadCaptured(state, input);
@@ -182,6 +194,19 @@ function isOnHost(state: State, value: Value): boolean {
   return isKnown(value) || state.hostValues.has(value);
 }
 
+function loopTiling(state: State): DeviceLoopTiling {
+  const { storages, records, options } = state;
+  return {
+    ...{ storages, machine: options.machine },
+    push: (step) => state.steps.push(step),
+    note: (record) => records.push(record),
+    attempt: (make) => attemptTiling(state, make),
+    nameOf: (node) => kernelName(state, node),
+    prepareCopy: (from, to, name) => prepareCopy(state, from, to, name),
+    openKernelBody: (body, captured) => openKernelBody(state, body, captured),
+  };
+}
+
 function controlTiling(state: State): ControlTiling {
   return {
     storages: state.storages,
@@ -203,6 +228,44 @@ function controlTiling(state: State): ControlTiling {
       };
     },
   };
+}
+
+/** A body that becomes one kernel with the loop around it. */
+function openKernelBody(
+  outer: State,
+  body: Graph,
+  captured: BodyOptions["captured"],
+): KernelBodyTiling {
+  const { state, groups } = openTiling(body, outer.options, outer, { captured, places: new Map() });
+  return {
+    groups,
+    steps: state.steps,
+    producers: state.producers,
+    prepare: (group, name) => prepareGroup(state, group, name),
+    prepareCopy: (from, to, name) => prepareCopy(state, from, to, name),
+  };
+}
+
+/** What `make` gives; all that it did is undone where it finds that it cannot. */
+function attemptTiling<T>(state: State, make: () => T): T | DoesNotFit {
+  const { storages, hostValues, sources, names } = state;
+  const before = [storages.storages, sources, names].map((map) => new Map<unknown, unknown>(map));
+  const onHost = [...hostValues];
+  const roots = storages.roots.length;
+  const chain: State[] = [];
+  for (let at: State | undefined = state; at !== undefined; at = at.outer) chain.push(at);
+  const steps = chain.map((at) => at.steps.length);
+  const made = whatFits(make);
+  if (!(made instanceof DoesNotFit)) return made;
+  [storages.storages, sources, names].forEach((map: Map<unknown, unknown>, i) => {
+    map.clear();
+    for (const [key, value] of before[i]!) map.set(key, value);
+  });
+  hostValues.clear();
+  for (const value of onHost) hostValues.add(value);
+  storages.roots.length = roots;
+  chain.forEach((at, i) => (at.steps.length = steps[i]!));
+  return made;
 }
 
 function copyInto(state: State, value: Value, to: Storage): void {
@@ -239,28 +302,32 @@ function kernelName(state: State, root: Node, nodes: Iterable<Node> = [root]): s
 
 function tileFused(state: State, group: Group): void {
   if (aliasesInput(state, group)) return;
+  const { prepared, context } = prepareGroup(state, group);
+  const chosen =
+    "contract" in prepared ? planContract(prepared, context) : planRows(prepared, context);
+  const origins = [...group.nodes].flatMap((node) => node.origins);
+  pushPlanned(state, prepared, chosen, origins);
+}
+
+function prepareGroup(
+  state: State,
+  group: Group,
+  name = kernelName(state, group.root, group.nodes),
+): LoopGroup {
   const { space } = group;
   if (space === undefined)
     throw new InternalError(`${group.root.outputs[0]!.name} has no iteration space`);
   const contract = [...group.nodes].find((node) => node.op.kind === "contract");
-  const context = contextOf(state, group, state.producers);
-  const origins = [...group.nodes].flatMap((node) => node.origins);
-  if (contract === undefined) {
-    const prepared = prepareRows(state, group, space);
-    pushPlanned(state, prepared, planRows(prepared, context), origins);
-  } else {
-    const prepared = prepareContract(state, group, space, contract);
-    pushPlanned(state, prepared, planContract(prepared, context), origins);
-  }
+  const context = contextOf(state, state.producers, name);
+  const prepared =
+    contract === undefined
+      ? prepareRows(state, group, space)
+      : prepareContract(state, group, space, contract);
+  return { prepared, context };
 }
 
-function contextOf(
-  state: State,
-  { root, nodes }: Group,
-  producers: TileContext["producers"],
-): TileContext {
+function contextOf(state: State, producers: TileContext["producers"], name: string): TileContext {
   const { machine, chooser = bestPlan } = state.options;
-  const name = kernelName(state, root, nodes);
   return { name, machine, chooser, known: state.plans, producers };
 }
 
@@ -400,6 +467,12 @@ function needStatic(dim: Dim, reason: string): void {
 
 /** A kernel that copies `from` (with whatever movement leads to it) into the storage of `to`. */
 function copyOut(state: State, from: Value, to: Value): Storage {
+  const { prepared, context } = prepareCopy(state, from, to);
+  pushPlanned(state, prepared, planRows(prepared, context), prepared.group.root.origins);
+  return state.storages.get(to)!;
+}
+
+function prepareCopy(state: State, from: Value, to: Value, kernel?: string): LoopGroup {
   const builder = laneProgramBuilder();
   const program = builder.finish([builder.source("input", 0, isFloat(from.dtype) ? "f32" : "i32")]);
   const origins = state.producers.get(from)?.origins ?? [];
@@ -409,9 +482,8 @@ function copyOut(state: State, from: Value, to: Value): Storage {
   const space = analyseSpace({ nodes, root, producers });
   if (space === undefined) throw new InternalError(`cannot copy ${from.name}`);
   const prepared = prepareRows({ ...state, producers }, { nodes, root, space }, space);
-  const context = contextOf(state, prepared.group, producers);
-  pushPlanned(state, prepared, planRows(prepared, context), origins);
-  return state.storages.get(to)!;
+  const name = kernel ?? kernelName(state, root);
+  return { prepared, context: contextOf(state, producers, name) };
 }
 
 /** A copy of the value itself, which from then on has the copy's storage. */

@@ -31,7 +31,7 @@ const slotAlignmentBytes = 64;
 
 export function emitProgram(kernel: Kernel): Program {
   const statements = statementsOf(kernel.body);
-  const flows = kernel.values.map((_, value) => flowOf(value, statements));
+  const flows = kernel.values.map(({ carried }, value) => flowOf(value, carried, statements));
   return {
     name: kernel.name,
     grid: kernel.grid,
@@ -44,6 +44,8 @@ export function emitProgram(kernel: Kernel): Program {
 }
 
 interface Flow {
+  /** Loop that carries it: the last trip's is never published, for nobody reads it. */
+  readonly carried: number | undefined;
   readonly producer: EngineRef;
   readonly consumers: readonly EngineRef[];
   readonly scope: readonly number[];
@@ -53,7 +55,11 @@ interface Flow {
   readonly poppers: ReadonlySet<KernelStatement>;
 }
 
-function flowOf(value: number, statements: readonly PlacedStatement[]): Flow {
+function flowOf(
+  value: number,
+  carried: number | undefined,
+  statements: readonly PlacedStatement[],
+): Flow {
   const writesOfValue = ({ statement }: PlacedStatement) =>
     writesOf(statement.body).find(({ operand }) => operand.value === value);
   const last = statements.findLast((placed) => writesOfValue(placed) !== undefined);
@@ -69,6 +75,7 @@ function flowOf(value: number, statements: readonly PlacedStatement[]): Flow {
     poppers.set(key, statement);
   }
   return {
+    carried,
     producer: engineOf(last.statement),
     consumers,
     scope: last.loops.map((loop) => loop.id).filter((id) => !spanned.includes(id)),
@@ -84,7 +91,8 @@ function placeQueues(kernel: Kernel, flows: readonly Flow[]): Queue[] {
     const bytes = Math.ceil(slotBytes(value) / slotAlignmentBytes) * slotAlignmentBytes;
     next[value.space] += bytes * value.depth;
     const { producer, consumers } = flows[i]!;
-    return { ...value, offsetBytes, producer, consumers };
+    const { carried: _, ...slots } = value;
+    return { ...slots, offsetBytes, producer, consumers };
   });
 }
 
@@ -126,12 +134,19 @@ function emitBody(
     dest: (operand: TileOperand, began: Spanned | undefined): SlotDest => ({
       queue: operand.value,
       offset: operand.offset,
-      publish: flows[operand.value]!.last === statement ? edges(began ?? [], "last") : never,
+      publish: publishOf(flows[operand.value]!, statement, began ?? []),
       update: false,
     }),
     begins: (span: Spanned) => edges(span, "first"),
     ends: (span: Spanned) => edges(span, "last"),
   });
+}
+
+function publishOf({ carried, last }: Flow, statement: KernelStatement, began: Spanned): Condition {
+  const isLast = last === statement;
+  if (carried === undefined) return isLast ? edges(began, "last") : never;
+  if (!isLast) return always;
+  return { kind: "all", terms: [{ loop: carried, edge: "last", negated: true }] };
 }
 
 /** On the first or last trip of all the loops; of none: always. */

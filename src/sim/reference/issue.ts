@@ -9,7 +9,7 @@ import { executeVec } from "../../ir/semantics-vec.js";
 import type { Company } from "../../ir/plain-order.js";
 import { evaluateAffine } from "../../ir/semantics.js";
 import type { LoadBody, MmaBody, StoreBody, VecBody } from "../../ir/tile.js";
-import type { Condition, SlotDest, SlotSource } from "../../isa/program.js";
+import { type Condition, isWithheld, type SlotDest, type SlotSource } from "../../isa/program.js";
 import type { Access } from "./guard.js";
 import { receivers, type Delivered } from "./deliver.js";
 import type { Machine, Member } from "./machine.js";
@@ -247,6 +247,7 @@ function taken(hand: Hand, operand: SlotDest, to: Member): Slot {
   const slot = tailSlot(ring, hand.step.engine, hand.delivered.name);
   if (to === hand.member) hand.filled.set(operand.queue, slot);
   order.learn(hand.access.actor, slot.freedAt);
+  ring.isWithheld = isWithheld(operand.publish, (loop) => isLastTrip(loop, hand.member));
   if (isPublished) once(hand.publishes, ring, slot, "published");
   return slot;
 }
@@ -264,6 +265,11 @@ function once(into: Map<Ring, Slot>, ring: Ring, slot: Slot, verb: string): void
     undefinedBehaviour(`queue ${ring.queue.name} is ${verb} twice by one instruction`);
   }
   into.set(ring, slot);
+}
+
+function isLastTrip(loop: number, { trips }: Member): boolean {
+  const trip = trips.get(loop);
+  return trip !== undefined && trip.number === trip.count - 1;
 }
 
 export function holds(condition: Condition, member: Member): boolean {

@@ -20,6 +20,8 @@ export interface Ring {
   readonly popped: number[];
   /** The slot at the tail was written to since the last publish. */
   isOpen: boolean;
+  /** Who wrote to it last leaves it unpublished on purpose. */
+  isWithheld: boolean;
   /** How its slots come from the producer: always in the same way, or several members would produce. */
   delivery: string | undefined;
 }
@@ -40,7 +42,15 @@ export function createRing(queue: Queue, newClock: () => Clock): Ring {
     freedAt: newClock(),
   }));
   const popped = queue.consumers.map(() => 0);
-  return { queue, slots, published: 0, popped, isOpen: false, delivery: undefined };
+  return {
+    queue,
+    slots,
+    published: 0,
+    popped,
+    isOpen: false,
+    isWithheld: false,
+    delivery: undefined,
+  };
 }
 
 /** Accumulators are written by the tensor engine and read by the vector engine; nothing else is. */
@@ -105,10 +115,11 @@ export function pop(ring: Ring, engine: EngineRef): void {
   ring.popped[consumerNumber(ring, engine)]!++;
 }
 
-/** At the end of a program every slot has been published, and popped by everyone. */
+/** At the end of a program every slot has been published, unless that was withheld, and popped by everyone. */
 export function checkDrained(ring: Ring): void {
   const { queue, published, popped } = ring;
-  if (ring.isOpen) undefinedBehaviour(`queue ${queue.name} ends with a slot never published`);
+  if (ring.isOpen && !ring.isWithheld)
+    undefinedBehaviour(`queue ${queue.name} ends with a slot never published`);
   popped.forEach((count, i) => {
     if (count === published) return;
     const consumer = engineText(queue.consumers[i]!);
