@@ -3,6 +3,7 @@ import { decodeNumbers } from "../numerics/convert.js";
 import { dtypes } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { isTensor } from "../ops/context.js";
+import { entriesOf } from "../ops/host-value.js";
 import type { HostValue } from "../ops/record.js";
 import { typeName } from "../runtime/type-names.js";
 import { printTable } from "./output.js";
@@ -16,6 +17,8 @@ export interface OutputSummary {
   /** Index of the largest value along the last axis, of every row; absent where that tells nothing. */
   readonly argmax?: readonly number[];
   readonly first: readonly (number | string)[];
+  /** Of what is no tensor: sequences as lists, maps as objects, tensors in them as summaries. */
+  readonly value?: unknown;
 }
 
 const firstMax = 8;
@@ -24,11 +27,13 @@ const rowsMax = 64;
 
 export function summarizeOutput(name: string, value: HostValue): OutputSummary {
   if (!isTensor(value)) {
-    const items = value.kind === "sequence" ? value.items : [value.item];
-    const first = items
-      .slice(0, firstMax)
-      .map((item) => (item && isTensor(item) ? text(item) : "-"));
-    return { name, type: `${value.kind} of ${items.length}`, first };
+    const items = itemsOf(value);
+    return {
+      name,
+      type: `${value.kind} of ${items.length}`,
+      first: items.slice(0, firstMax),
+      value: plainValue(value),
+    };
   }
   const { dtype, shape, data } = value;
   const type = typeName(dtype);
@@ -43,6 +48,30 @@ export function summarizeOutput(name: string, value: HostValue): OutputSummary {
   }
   const argmax = argmaxOf(value, numbers);
   return { name, type, shape, min, max, ...(argmax === undefined ? {} : { argmax }), first };
+}
+
+/** What a sequence, a map or an optional holds, each item as a text. */
+function itemsOf(value: Exclude<HostValue, Tensor>): readonly string[] {
+  switch (value.kind) {
+    case "map":
+      return entriesOf(value).map(([key, item]) => `${key}: ${item}`);
+    case "sequence":
+      return value.items.map(itemText);
+    case "optional":
+      return value.item === undefined ? [] : [itemText(value.item)];
+  }
+}
+
+function plainValue(value: HostValue): unknown {
+  if (isTensor(value)) return summarizeOutput("", value);
+  if (value.kind === "map") return Object.fromEntries(entriesOf(value));
+  if (value.kind === "sequence") return value.items.map(plainValue);
+  return value.item === undefined ? null : plainValue(value.item);
+}
+
+function itemText(item: HostValue): string {
+  if (isTensor(item)) return text(item);
+  return `{${itemsOf(item).join(", ")}}`;
 }
 
 export function printOutputs(summaries: readonly OutputSummary[]): void {

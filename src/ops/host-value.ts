@@ -10,13 +10,42 @@ import {
   type TypeProto,
 } from "../onnx/schema.js";
 import { tensorFromProto } from "../onnx/tensor.js";
+import type { Tensor } from "../numerics/tensor.js";
 import { fail } from "../support/diagnostic.js";
-import type { HostValue } from "./record.js";
+import type { HostMap, HostValue } from "./record.js";
 
 export interface NamedValue {
   /** "" where the file gives none. */
   readonly name: string;
   readonly value: HostValue;
+}
+
+/** What a value that is no tensor consists of. */
+export function itemsOf(value: Exclude<HostValue, Tensor>): readonly HostValue[] {
+  switch (value.kind) {
+    case "sequence":
+      return value.items;
+    case "map":
+      return [value.keys, value.values];
+    case "optional":
+      return value.item === undefined ? [] : [value.item];
+  }
+}
+
+/** Keys and values of a map as plain values; integers that a number holds are numbers. */
+export function entriesOf({
+  keys,
+  values,
+}: HostMap): readonly (readonly [string | number, MapItem])[] {
+  const items = Array.from(values.data as ArrayLike<MapItem | bigint>, plain);
+  const names = Array.from(keys.data as ArrayLike<string | bigint>, plain);
+  return names.map((key, i) => [key, items[i]!]);
+}
+
+type MapItem = string | number;
+
+function plain(value: string | number | bigint): MapItem {
+  return typeof value === "bigint" ? Number(value) : value;
 }
 
 /** A `.pb` file; what message it holds depends on the type of the input or output that it is for. */

@@ -1,8 +1,7 @@
-/** Operators of ai.onnx.ml on features: scaling, normalizing, filling in, and linear regression. */
+/** Operators of ai.onnx.ml on features: scaling, normalizing, filling in. */
 import type { Value } from "../ir/graph.js";
 import type { GraphBuilder } from "../ir/builder.js";
 import { allInputs, operator } from "./helpers.js";
-import { matrixProduct } from "./product.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 
 const versions = { domain: "ai.onnx.ml", since: 1 };
@@ -16,7 +15,6 @@ export const mlFeatureOperators: readonly OperatorRecord[] = [
   }),
   operator("Normalizer", versions, normalizer),
   operator("Imputer", versions, imputer),
-  operator("LinearRegressor", versions, linearRegressor),
   operator("FeatureVectorizer", versions, (c) =>
     c.b.concat(
       allInputs(c).map((x) => c.b.cast(x, "f32")),
@@ -26,7 +24,7 @@ export const mlFeatureOperators: readonly OperatorRecord[] = [
   operator("OneHotEncoder", { ...versions, note: "categories of numbers" }, oneHotEncoder),
 ];
 
-function vector(b: GraphBuilder, values: readonly number[]): Value {
+export function vector(b: GraphBuilder, values: readonly number[]): Value {
   return b.constant({ dtype: "f32", shape: [values.length], data: Float32Array.from(values) });
 }
 
@@ -82,19 +80,4 @@ function oneHotEncoder(c: LowerContext): Value {
     c.b.map("bool", [x, known], (l, v, category) => l.eqI(v!, category!)),
     "f32",
   );
-}
-
-function linearRegressor(c: LowerContext): Value {
-  const transform = c.string("post_transform", "NONE");
-  if (transform !== "NONE") {
-    return c.invalid("L0108", `post_transform "${transform}" is not supported`);
-  }
-  const coefficients = c.floats("coefficients") ?? c.invalid("L0108", "coefficients are missing");
-  const targets = c.int("targets", 1);
-  const x = c.b.cast(c.input(0), "f32");
-  const matrix = c.b.reshape(vector(c.b, coefficients), [targets, coefficients.length / targets]);
-  const product = matrixProduct(c.b, x, matrix, { transposeW: true });
-  const intercepts = c.floats("intercepts");
-  if (intercepts === undefined) return product;
-  return c.b.map("f32", [product, vector(c.b, intercepts)], (l, p, i) => l.add(p!, i!));
 }

@@ -42,7 +42,15 @@ export type RankRule = number | `${number}+`;
 export type HostValue =
   | Tensor
   | { readonly kind: "sequence"; readonly elementType: DType; readonly items: readonly HostValue[] }
-  | { readonly kind: "optional"; readonly item: HostValue | undefined };
+  | { readonly kind: "optional"; readonly item: HostValue | undefined }
+  | HostMap;
+
+/** Vectors of the same length: keys (i64 or strings) and what each stands for. */
+export interface HostMap {
+  readonly kind: "map";
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
 
 export interface HostType {
   readonly dtype: DType;

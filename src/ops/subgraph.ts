@@ -81,8 +81,7 @@ function createSubgraphRunner(
 /** Type of a value at hand, as an input of the body has it. */
 function typeOf(name: string, value: HostValue | Value): Value {
   if ("kind" in value) {
-    const dtype = value.kind === "sequence" ? value.elementType : elementOf(value.item);
-    return { name, dtype, shape: [], unknownShape: true };
+    return { name, dtype: elementOf(value), shape: [], unknownShape: true };
   }
   const { dtype, shape } = value;
   return { name, dtype, shape };
@@ -91,5 +90,6 @@ function typeOf(name: string, value: HostValue | Value): Value {
 function elementOf(item: HostValue | undefined): Value["dtype"] {
   if (item === undefined) return "f32";
   if (isTensor(item)) return item.dtype;
+  if (item.kind === "map") return item.values.dtype;
   return item.kind === "sequence" ? item.elementType : elementOf(item.item);
 }

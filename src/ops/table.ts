@@ -45,6 +45,8 @@ import { signalOperators } from "./signal.js";
 import { slicingOperators } from "./slicing.js";
 import { treeOperators } from "./trees.js";
 import { mlFeatureOperators } from "./ml-features.js";
+import { mlMapOperators } from "./ml-maps.js";
+import { mlModelOperators } from "./ml-models.js";
 import { softmaxOperators } from "./softmax.js";
 import { statefulOperators } from "./stateful.js";
 import { stringOperators } from "./strings.js";
@@ -101,6 +103,8 @@ export const operators: readonly OperatorRecord[] = [
   ...contribAliasOperators,
   ...treeOperators,
   ...mlFeatureOperators,
+  ...mlModelOperators,
+  ...mlMapOperators,
 ];
 
 /** Records by `domain:name`; throws where two are right for one version. */

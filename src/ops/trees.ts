@@ -1,47 +1,160 @@
 /**
- * Decision trees of ai.onnx.ml, walked on the host: TreeEnsemble, and TreeEnsembleRegressor, which says the
- * same with lists by tree and node numbers.
+ * Decision trees of ai.onnx.ml: TreeEnsemble, and TreeEnsembleRegressor and -Classifier, which say the same with
+ * lists by tree and node numbers. Small ones are products (`tree-votes.ts`), others are walked on the host.
  */
+import type { Dim } from "../ir/dim.js";
+import { createGraphBuilder } from "../ir/graph-builder.js";
+import type { Value } from "../ir/graph.js";
 import type { DType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
+import { createLowerContext } from "./context.js";
 import { range } from "./helpers.js";
-import { hostOperator, numbersOf, shapeless, tensorOf } from "./host.js";
-import type { EvaluateContext, OperatorRecord } from "./record.js";
+import { numbersOf, tensorOf } from "./host.js";
+import { vector } from "./ml-features.js";
+import { type ClassLabels, classLabels, namesOf, transformScores, twoScores } from "./ml-scores.js";
+import type {
+  EvaluateContext,
+  HostType,
+  LowerContext,
+  NodeContext,
+  OperatorRecord,
+} from "./record.js";
+import { lowerVotes } from "./tree-votes.js";
+import type { Branch, Ensemble, Tree, Weight } from "./tree-types.js";
 
 const domain = "ai.onnx.ml";
 
+const regressorOf = (c: NodeContext) => listedEnsemble(c, "target", c.int("n_targets", 1));
+
 export const treeOperators: readonly OperatorRecord[] = [
-  hostOperator("TreeEnsemble", { domain, since: 5 }, (c) => [evaluateTrees(c, ensembleOf(c))]),
-  hostOperator(
-    "TreeEnsembleRegressor",
-    { domain, since: 1 },
-    (c) => [evaluateTrees(c, regressorOf(c))],
-    () => shapeless("f32"),
-  ),
+  {
+    name: "TreeEnsemble",
+    domain,
+    since: 5,
+    lower: (c) => lowerEnsemble(c, ensembleOf(c, c.input(0).dtype)),
+    evaluate: (c) => evaluateEnsemble(c, ensembleOf(c, c.tensorInput(0).dtype)),
+    infer: (c) => scoreTypes(c, c.input(0).dtype),
+  },
+  {
+    name: "TreeEnsembleRegressor",
+    domain,
+    since: 1,
+    lower: (c) => lowerEnsemble(c, regressorOf(c)),
+    evaluate: (c) => evaluateEnsemble(c, regressorOf(c)),
+    infer: (c) => scoreTypes(c, "f32"),
+  },
+  {
+    name: "TreeEnsembleClassifier",
+    domain,
+    since: 1,
+    lower: (c) => {
+      const classifier = classifierOf(c);
+      return classify(c, classifier, lowerVotes(c, classifier.ensemble));
+    },
+    evaluate: (c) => {
+      const classifier = classifierOf(c);
+      return evaluateVotes(c, classifier.ensemble, (inner, votes) =>
+        classify(inner, classifier, votes),
+      );
+    },
+    infer: (c) => {
+      const { strings, count } = classLabels(c, "classlabels_int64s");
+      const rows = rowCount(c.input(0).shape);
+      return [
+        { dtype: strings === undefined ? "i64" : "string", shape: [rows] },
+        { dtype: "f32", shape: [rows, count] },
+      ];
+    },
+  },
 ];
 
-type Tree =
-  | { readonly kind: "leaf"; readonly weights: readonly Weight[] }
-  | {
-      readonly kind: "branch";
-      readonly feature: number;
-      readonly goesTrue: (value: number) => boolean;
-      readonly yes: Tree;
-      readonly no: Tree;
-    };
-
-interface Weight {
-  readonly target: number;
-  readonly weight: number;
+function scoreTypes(c: LowerContext, dtype: DType): readonly HostType[] {
+  return [{ dtype, shape: [rowCount(c.input(0).shape), c.int("n_targets", 1)] }];
 }
 
-interface Ensemble {
-  readonly trees: readonly Tree[];
-  readonly targets: number;
-  readonly aggregate: string;
-  readonly transform: string;
-  readonly base: readonly number[];
-  readonly dtype: DType;
+function rowCount(shape: readonly Dim[]): Dim {
+  return shape.length === 1 ? 1 : shape[0]!;
+}
+
+function lowerEnsemble(c: LowerContext, ensemble: Ensemble): readonly Value[] {
+  return [scoresOf(c, ensemble, lowerVotes(c, ensemble))];
+}
+
+function evaluateEnsemble(c: EvaluateContext, ensemble: Ensemble) {
+  return evaluateVotes(c, ensemble, (inner, votes) => [scoresOf(inner, ensemble, votes)]);
+}
+
+function scoresOf(c: LowerContext, ensemble: Ensemble, votes: Value): Value {
+  const scores = withBase(c, votes, ensemble.base);
+  return c.b.cast(transformScores(c, scores, ensemble.transform), ensemble.dtype);
+}
+
+function withBase(c: LowerContext, scores: Value, base: readonly number[]): Value {
+  if (base.length === 0) return scores;
+  return c.b.map(scores.dtype, [scores, vector(c.b, base)], (l, s, z) => l.add(s!, z!));
+}
+
+interface Classifier {
+  readonly ensemble: Ensemble;
+  readonly labels: ClassLabels;
+  /** Of two classes only one has weights: that at `position`. */
+  readonly isBinary: boolean;
+  readonly position: number;
+  readonly allPositive: boolean;
+}
+
+function classifierOf(c: NodeContext): Classifier {
+  const labels = classLabels(c, "classlabels_int64s");
+  const ids = list(c, "class_ids");
+  const weights = c.floats("class_weights") ?? elements(c, "class_weights_as_tensor");
+  const isBinary = labels.count === 2 && new Set(ids).size === 1;
+  const ensemble = listedEnsemble(c, "class", labels.count);
+  const position = ids[0] ?? 0;
+  return {
+    labels,
+    isBinary,
+    position,
+    ensemble,
+    allPositive: weights.every((weight) => weight >= 0),
+  };
+}
+
+/** Outputs: the class of each row, and the scores [n, classes]. */
+function classify(c: LowerContext, classifier: Classifier, votes: Value): readonly Value[] {
+  const { ensemble, labels, isBinary, allPositive } = classifier;
+  if (!isBinary) {
+    const scores = withBase(c, votes, ensemble.base);
+    return [namesOf(c, c.b.reduce(scores, "argmax", [1]), labels), transformScores(c, scores)];
+  }
+  const { position } = classifier;
+  const scores = withBase(c, votes, position === 0 ? [ensemble.base[0] ?? 0, 0] : ensemble.base);
+  const score = c.b.sliceAxis(scores, 1, position, 1);
+  const positive = c.b.map("i32", [score], (l, s) =>
+    l.selectI(l.lt(l.constF(allPositive ? 0.5 : 0), s!), l.constI(1), l.constI(0)),
+  );
+  const name = namesOf(c, c.b.squeeze(positive, [1]), labels);
+  if (position === 1) return [name, transformScores(c, scores)];
+  if (ensemble.transform === "LOGISTIC") {
+    return [
+      name,
+      transformScores(
+        c,
+        twoScores(c, score, (l, s) => l.neg(s)),
+      ),
+    ];
+  }
+  return [name, twoScores(c, score, (l, s) => (allPositive ? l.sub(l.constF(1), s) : l.neg(s)))];
+}
+
+/** Walks the trees, where they are too large or too mixed to be lowered; `rest` is what follows. */
+function evaluateVotes(
+  c: EvaluateContext,
+  ensemble: Ensemble,
+  rest: (c: LowerContext, votes: Value) => readonly Value[],
+): readonly (Tensor | undefined)[] {
+  const b = createGraphBuilder({ foldAll: true });
+  const votes = b.constant(walkedVotes(c.tensorInput(0), ensemble));
+  return rest(createLowerContext(c.node, b, [votes]), votes).map((value) => value.data);
 }
 
 const aggregates = ["AVERAGE", "SUM", "MIN", "MAX"];
@@ -56,25 +169,24 @@ const modes = [
   "BRANCH_MEMBER",
 ];
 
-function evaluateTrees(c: EvaluateContext, ensemble: Ensemble): Tensor {
-  const x = c.tensorInput(0);
+/** What the trees say of each row, before base values and transforms: [n, targets]. */
+function walkedVotes(x: Tensor, ensemble: Ensemble): Tensor {
   const [rows, features] = x.shape.length === 1 ? [1, x.shape[0]!] : [x.shape[0]!, x.shape[1]!];
   const values = numbersOf(x);
   const result = range(0, rows).flatMap((row) => {
     const own = values.subarray(row * features, (row + 1) * features);
     const votes = ensemble.trees.flatMap((tree) => walk(tree, own));
-    const scores = range(0, ensemble.targets).map((target) => {
+    return range(0, ensemble.targets).map((target) => {
       const weights = votes.filter((vote) => vote.target === target).map((vote) => vote.weight);
-      return aggregated(ensemble, weights) + (ensemble.base[target] ?? 0);
+      return aggregated(ensemble, weights);
     });
-    return transformed(c, ensemble.transform, scores);
   });
   return tensorOf(ensemble.dtype, [rows, ensemble.targets], result);
 }
 
 function walk(tree: Tree, row: ArrayLike<number>): readonly Weight[] {
   let node = tree;
-  while (node.kind === "branch") node = node.goesTrue(row[node.feature]!) ? node.yes : node.no;
+  while (node.kind === "branch") node = goesTrue(node, row[node.feature]!) ? node.yes : node.no;
   return node.weights;
 }
 
@@ -85,67 +197,40 @@ function aggregated({ aggregate, trees }: Ensemble, weights: readonly number[]):
   return aggregate === "AVERAGE" ? sum / trees.length : sum;
 }
 
-function transformed(
-  c: EvaluateContext,
-  transform: string,
-  scores: readonly number[],
-): readonly number[] {
-  switch (transform) {
-    case "NONE":
-      return scores;
-    case "LOGISTIC":
-      return scores.map((score) => 1 / (1 + Math.exp(-score)));
-    case "SOFTMAX":
-    case "SOFTMAX_ZERO": {
-      const largest = Math.max(...scores);
-      const keepsZero = transform === "SOFTMAX_ZERO";
-      const powers = scores.map((s) => (keepsZero && s === 0 ? 0 : Math.exp(s - largest)));
-      const sum = powers.reduce((total, power) => total + power, 0);
-      return powers.map((power) => power / sum);
-    }
+function goesTrue({ mode, split, members, missing }: Branch, value: number): boolean {
+  if (missing && Number.isNaN(value)) return true;
+  switch (mode) {
+    case "BRANCH_LEQ":
+      return value <= split;
+    case "BRANCH_LT":
+      return value < split;
+    case "BRANCH_GTE":
+      return value >= split;
+    case "BRANCH_GT":
+      return value > split;
+    case "BRANCH_EQ":
+      return value === split;
+    case "BRANCH_NEQ":
+      return value !== split;
     default:
-      return c.invalid("L0108", `post_transform "${transform}" is not supported`);
+      return members.has(value);
   }
 }
 
-/** Whether a value takes the true branch; a missing one (NaN) where `missing` says so. */
-function condition(
-  mode: string,
-  split: number,
-  members: ReadonlySet<number>,
-  missing: boolean,
-): (value: number) => boolean {
-  return (value) => {
-    if (missing && Number.isNaN(value)) return true;
-    switch (mode) {
-      case "BRANCH_LEQ":
-        return value <= split;
-      case "BRANCH_LT":
-        return value < split;
-      case "BRANCH_GTE":
-        return value >= split;
-      case "BRANCH_GT":
-        return value > split;
-      case "BRANCH_EQ":
-        return value === split;
-      case "BRANCH_NEQ":
-        return value !== split;
-      default:
-        return members.has(value);
-    }
-  };
-}
-
-function list(c: EvaluateContext, name: string): readonly number[] {
+function list(c: NodeContext, name: string): readonly number[] {
   return c.ints(name) ?? c.invalid("L0108", `${name} is missing`);
 }
 
-function elements(c: EvaluateContext, name: string): readonly number[] {
+function elements(c: NodeContext, name: string): readonly number[] {
   const tensor = c.tensor(name) ?? c.invalid("L0108", `${name} is missing`);
   return Array.from(numbersOf(tensor));
 }
 
-function ensembleOf(c: EvaluateContext): Ensemble {
+function optionalElements(c: NodeContext, name: string): readonly number[] {
+  return c.tensor(name) === undefined ? [] : elements(c, name);
+}
+
+function ensembleOf(c: NodeContext, dtype: DType): Ensemble {
   const nodeModes = elements(c, "nodes_modes").map((mode) => modes[mode]!);
   const splits = elements(c, "nodes_splits");
   const features = list(c, "nodes_featureids");
@@ -162,7 +247,10 @@ function ensembleOf(c: EvaluateContext): Ensemble {
   const branch = (i: number): Tree => ({
     kind: "branch",
     feature: features[i]!,
-    goesTrue: condition(nodeModes[i]!, splits[i]!, members[i]!, missing[i] === 1),
+    mode: nodeModes[i]!,
+    split: splits[i]!,
+    members: members[i]!,
+    missing: missing[i] === 1,
     yes: yesLeafs[i] === 1 ? leaf(yesIds[i]!) : branch(yesIds[i]!),
     no: noLeafs[i] === 1 ? leaf(noIds[i]!) : branch(noIds[i]!),
   });
@@ -173,12 +261,12 @@ function ensembleOf(c: EvaluateContext): Ensemble {
     aggregate: aggregates[c.int("aggregate_function", 1)]!,
     transform: transforms[c.int("post_transform", 0)]!,
     base: [],
-    dtype: c.tensorInput(0).dtype,
+    dtype,
   };
 }
 
 /** The values of the nodes that test for membership come one after the other, each set ended by a NaN. */
-function memberSets(c: EvaluateContext, nodeModes: readonly string[]): readonly Set<number>[] {
+function memberSets(c: NodeContext, nodeModes: readonly string[]): readonly Set<number>[] {
   const tensor = c.tensor("membership_values");
   const values = tensor === undefined ? [] : Array.from(numbersOf(tensor));
   let at = 0;
@@ -191,7 +279,7 @@ function memberSets(c: EvaluateContext, nodeModes: readonly string[]): readonly 
   });
 }
 
-function regressorOf(c: EvaluateContext): Ensemble {
+function listedEnsemble(c: NodeContext, role: "target" | "class", targets: number): Ensemble {
   const trees = list(c, "nodes_treeids");
   const nodes = list(c, "nodes_nodeids");
   const nodeModes = c.strings("nodes_modes") ?? c.invalid("L0108", "nodes_modes is missing");
@@ -201,7 +289,7 @@ function regressorOf(c: EvaluateContext): Ensemble {
   const missing = c.ints("nodes_missing_value_tracks_true") ?? [];
   const key = (tree: number, node: number): string => `${tree}:${node}`;
   const numbers = new Map(nodes.map((node, i) => [key(trees[i]!, node), i]));
-  const weights = leafWeights(c, key);
+  const weights = leafWeights(c, role, key);
   const noMembers = new Set<number>();
   const build = (i: number): Tree => {
     const tree = trees[i]!;
@@ -211,7 +299,10 @@ function regressorOf(c: EvaluateContext): Ensemble {
     return {
       kind: "branch",
       feature: features[i]!,
-      goesTrue: condition(nodeModes[i]!, splits[i]!, noMembers, missing[i] === 1),
+      mode: nodeModes[i]!,
+      split: splits[i]!,
+      members: noMembers,
+      missing: missing[i] === 1,
       yes: build(numbers.get(key(tree, yesIds[i]!))!),
       no: build(numbers.get(key(tree, noIds[i]!))!),
     };
@@ -219,22 +310,23 @@ function regressorOf(c: EvaluateContext): Ensemble {
   const roots = trees.flatMap((tree, i) => (trees.indexOf(tree) === i ? [i] : []));
   return {
     trees: roots.map(build),
-    targets: c.int("n_targets", 1),
+    targets,
     aggregate: c.string("aggregate_function", "SUM"),
     transform: c.string("post_transform", "NONE"),
-    base: c.floats("base_values") ?? [],
+    base: c.floats("base_values") ?? optionalElements(c, "base_values_as_tensor"),
     dtype: "f32",
   };
 }
 
 function leafWeights(
-  c: EvaluateContext,
+  c: NodeContext,
+  role: "target" | "class",
   key: (tree: number, node: number) => string,
 ): ReadonlyMap<string, readonly Weight[]> {
-  const trees = list(c, "target_treeids");
-  const nodes = list(c, "target_nodeids");
-  const targets = list(c, "target_ids");
-  const weights = c.floats("target_weights") ?? elements(c, "target_weights_as_tensor");
+  const trees = list(c, `${role}_treeids`);
+  const nodes = list(c, `${role}_nodeids`);
+  const targets = list(c, `${role}_ids`);
+  const weights = c.floats(`${role}_weights`) ?? elements(c, `${role}_weights_as_tensor`);
   const byLeaf = new Map<string, Weight[]>();
   for (const [i, target] of targets.entries()) {
     const leaf = key(trees[i]!, nodes[i]!);

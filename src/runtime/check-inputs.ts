@@ -73,7 +73,9 @@ function inputProblems(port: ModelPort, value: HostValue, extents: Extents): Dia
   if (!isTensor(value)) {
     return port.kind === "tensor" ? wrong(`is a ${value.kind} where a tensor is needed`) : [];
   }
-  if (port.kind === "sequence") return wrong("is a tensor where a sequence is needed");
+  if (port.kind === "sequence" || port.kind === "map") {
+    return wrong(`is a tensor where a ${port.kind} is needed`);
+  }
   if (port.kind === "optional") return [];
   if (port.dtype !== undefined && value.dtype !== port.dtype) {
     return wrong(`is of type ${typeName(value.dtype)}, not ${typeName(port.dtype)}`);

@@ -7,6 +7,7 @@ import { decodeNumbers } from "../numerics/convert.js";
 import { dtypes, isFloat } from "../numerics/dtype.js";
 import { rowMajorStrides, type Tensor } from "../numerics/tensor.js";
 import { isTensor } from "../ops/context.js";
+import { itemsOf } from "../ops/host-value.js";
 import type { HostValue } from "../ops/record.js";
 
 export interface Tolerance {
@@ -44,12 +45,7 @@ export function describeDifference(
 
 function kindText(value: HostValue): string {
   if (isTensor(value)) return "a tensor";
-  return value.kind === "sequence" ? "a sequence" : "an optional";
-}
-
-function itemsOf(value: Exclude<HostValue, Tensor>): readonly HostValue[] {
-  if (value.kind === "sequence") return value.items;
-  return value.item === undefined ? [] : [value.item];
+  return value.kind === "optional" ? "an optional" : `a ${value.kind}`;
 }
 
 function tensorDifference(

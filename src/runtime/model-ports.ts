@@ -4,11 +4,11 @@ import { elementTypeOf } from "../compiler/1-import/model-context.js";
 import { declaredDims } from "../compiler/1-import/symbols.js";
 import type { DType } from "../numerics/dtype.js";
 import type { Model } from "../onnx/model.js";
-import type { ValueInfoProto } from "../onnx/schema.js";
+import type { TypeProto, ValueInfoProto } from "../onnx/schema.js";
 
 export interface ModelPort {
   readonly name: string;
-  readonly kind: "tensor" | "sequence" | "optional";
+  readonly kind: "tensor" | "sequence" | "optional" | "map";
   /** Undefined where the model does not say, or says a type that is not known. */
   readonly dtype: DType | undefined;
   /** Numbers and names; undefined where the rank is not declared. */
@@ -26,14 +26,17 @@ export function outputPorts(model: Model): readonly ModelPort[] {
   return model.graph.output.map((output) => portOf(output, true));
 }
 
+function kindOf(type: TypeProto | undefined): ModelPort["kind"] {
+  if (type?.sequenceType !== undefined) return "sequence";
+  if (type?.mapType !== undefined) return "map";
+  return type?.optionalType === undefined ? "tensor" : "optional";
+}
+
 function portOf(info: ValueInfoProto, required: boolean): ModelPort {
-  const { type } = info;
-  const isSequence = type?.sequenceType !== undefined;
-  const kind = isSequence ? "sequence" : type?.optionalType !== undefined ? "optional" : "tensor";
   return {
     name: info.name ?? "",
-    kind,
-    dtype: elementTypeOf(type),
+    kind: kindOf(info.type),
+    dtype: elementTypeOf(info.type),
     dims: declaredDims(info),
     required,
   };

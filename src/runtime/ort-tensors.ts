@@ -14,6 +14,7 @@ import {
 import { dtypes, isFloat } from "../numerics/dtype.js";
 import { elementCount, type Tensor, type TensorData } from "../numerics/tensor.js";
 import { isTensor } from "../ops/context.js";
+import { entriesOf } from "../ops/host-value.js";
 import type { HostValue } from "../ops/record.js";
 import { fail } from "../support/diagnostic.js";
 import type { ModelPort } from "./model-ports.js";
@@ -25,6 +26,32 @@ export interface TensorLike {
   readonly type: string;
   readonly dims: readonly number[];
   readonly data: unknown;
+}
+
+/** What an input takes: a tensor, or a `Map` where the model asks for one. */
+export type Feed = TensorLike | SessionMap;
+
+/** Throws L0602 that names the input. */
+export function valueFromOrt(fed: Feed, port: ModelPort): HostValue {
+  if (port.kind !== "map" || !(fed instanceof Map)) return tensorFromOrt(fed as TensorLike, port);
+  const wrong = (what: string) => fail("L0602", `input "${port.name}" has ${what}`);
+  const keys = vectorOf([...fed.keys()]) ?? wrong("keys that are neither strings nor integers");
+  const dtype = port.dtype ?? "f32";
+  const items = [...fed.values()];
+  if (dtype === "string") return { kind: "map", keys, values: stringVector(items.map(String)) };
+  if (items.some((item) => typeof item === "string")) wrong("values that are no numbers");
+  const data = encodeArray(dtype, items.map(Number));
+  return { kind: "map", keys, values: { dtype, shape: [items.length], data } };
+}
+
+function vectorOf(keys: readonly unknown[]): Tensor | undefined {
+  if (keys.every((key) => typeof key === "string")) return stringVector(keys);
+  if (!keys.every((key) => Number.isSafeInteger(Number(key)))) return undefined;
+  return { dtype: "i64", shape: [keys.length], data: BigInt64Array.from(keys as number[], BigInt) };
+}
+
+function stringVector(texts: readonly string[]): Tensor {
+  return { dtype: "string", shape: [texts.length], data: [...texts] };
 }
 
 /**
@@ -55,12 +82,29 @@ export function tensorFromOrt(
   return isNameless(port.dtype) && dtype === "f32" ? encoded(tensor, port.dtype) : tensor;
 }
 
-/** Throws L0301 for sequences and optionals, which the API has no values for. */
+/**
+ * What a session gives for a value that is no tensor, which ONNX Runtime's API has no type for: an array for a
+ * sequence, a `Map` for a map, what is in an optional or null.
+ */
+export type SessionValue = OrtTensor | SessionMap | readonly SessionValue[] | null;
+export type SessionMap = ReadonlyMap<string | number, string | number>;
+
+export function valueToOrt(value: HostValue, name: string): SessionValue {
+  if (isTensor(value)) return tensorToOrt(value, name);
+  switch (value.kind) {
+    case "map":
+      return new Map(entriesOf(value));
+    case "sequence":
+      return value.items.map((item) => valueToOrt(item, name));
+    case "optional":
+      return value.item === undefined ? null : valueToOrt(value.item, name);
+  }
+}
+
+/** Throws L0301 for values that are no tensors. */
 export function tensorToOrt(value: HostValue, name: string): OrtTensor {
   if (!isTensor(value)) {
-    fail("L0301", `output "${name}" is a ${value.kind}, which the session's API cannot return`, {
-      hint: "let the model return its items as tensors",
-    });
+    fail("L0301", `"${name}" is a ${value.kind} where a tensor is needed`);
   }
   if (isUnread(value)) return residentToOrt(value, name);
   const { dtype, shape, data } = value;

@@ -24,7 +24,7 @@ import {
   type RunnerStats,
 } from "./model-runner.js";
 import { type ModelPort, outputPorts } from "./model-ports.js";
-import { tensorFromOrt, type TensorLike, tensorToOrt } from "./ort-tensors.js";
+import { type Feed, tensorToOrt, valueFromOrt, valueToOrt } from "./ort-tensors.js";
 import type { ProgramStore } from "./program-store.js";
 import { typeName } from "./type-names.js";
 
@@ -73,7 +73,7 @@ export interface SessionSource {
 /** More than the members of any machine is of no use. */
 export const threadsMax = 64;
 
-type Feeds = Readonly<Record<string, TensorLike>>;
+type Feeds = Readonly<Record<string, Feed>>;
 type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
 
 export interface InferenceSession {
@@ -85,7 +85,8 @@ export interface InferenceSession {
   /** How often the session has compiled, run, and run on the host instead. */
   readonly stats: RunnerStats;
   /**
-   * Runs the model. `fetches`: names of the outputs wanted, or tensors by name that they are written to.
+   * Runs the model. `fetches`: names of the outputs wanted, or tensors by name that they are written to. An output
+   * whose metadata say that it is no tensor is a `SessionValue`: an array for a sequence, a `Map` for a map.
    * Throws L0601 (unknown name), L0602 (type, shape), L0603 (missing input), L0604 (index out of range).
    */
   run(feeds: Feeds, options?: OrtSession.RunOptions): Promise<Record<string, OrtTensor>>;
@@ -169,13 +170,15 @@ class Session implements InferenceSession {
     const unknown = unknownNames(this.#inputs, Object.keys(feeds), "input");
     if (unknown.length > 0) throw new DiagnosticError(unknown);
     const inputs = new Map(
-      Object.entries(feeds).map(([name, fed]) => [name, tensorFromOrt(fed, byName.get(name)!)]),
+      Object.entries(feeds).map(([name, fed]) => [name, valueFromOrt(fed, byName.get(name)!)]),
     );
     const { outputs } = await runner.run(inputs);
     return Object.fromEntries(
       [...fetches].map(([name, target]) => {
-        const result = tensorToOrt(outputs.get(name)!, name);
-        return [name, target === null ? result : copiedInto(target, result, name)];
+        const value = outputs.get(name)!;
+        // A value of another kind is typed as a tensor, as ONNX Runtime types all it returns.
+        if (target === null) return [name, valueToOrt(value, name) as OrtTensor];
+        return [name, copiedInto(target, tensorToOrt(value, name), name)];
       }),
     );
   }

@@ -3,6 +3,7 @@ import { decodeElement } from "../../src/numerics/convert.js";
 import { isFloat } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { isTensor } from "../../src/ops/context.js";
+import { itemsOf } from "../../src/ops/host-value.js";
 import type { HostValue } from "../../src/ops/record.js";
 
 /** One sentence about the first difference; undefined if there is none. */
@@ -18,11 +19,6 @@ export function bitDifference(
   const [items, wanted] = [itemsOf(actual), itemsOf(expected)];
   if (items.length !== wanted.length) return `${items.length} items, not ${wanted.length}`;
   return items.map((item, i) => bitDifference(item, wanted[i]!)).find((d) => d !== undefined);
-}
-
-function itemsOf(value: Exclude<HostValue, Tensor>): readonly HostValue[] {
-  if (value.kind === "sequence") return value.items;
-  return value.item === undefined ? [] : [value.item];
 }
 
 function tensorDifference(actual: Tensor, expected: Tensor): string | undefined {

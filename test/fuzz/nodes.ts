@@ -120,5 +120,6 @@ export function firstType(node: ModelNode, values: Values): DType | undefined {
 function elementType(value: HostValue): DType | undefined {
   if (isTensor(value)) return value.dtype;
   if (value.kind === "sequence") return value.elementType;
+  if (value.kind === "map") return value.values.dtype;
   return value.item && elementType(value.item);
 }

@@ -8,6 +8,7 @@ import { type DType, isFloat } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import type { Model } from "../../src/onnx/model.js";
 import { isTensor } from "../../src/ops/context.js";
+import { itemsOf } from "../../src/ops/host-value.js";
 import type { HostValue } from "../../src/ops/record.js";
 import { describeDifference, type Tolerance } from "../../src/runtime/compare.js";
 import { tensorFromOrt, type TensorLike } from "../../src/runtime/ort-tensors.js";
@@ -73,8 +74,7 @@ async function run(file: Uint8Array): Promise<ort.InferenceSession.ReturnType> {
 function tensorsIn(value: HostValue | undefined): readonly Tensor[] {
   if (value === undefined) return [];
   if (isTensor(value)) return [value];
-  if (value.kind === "sequence") return value.items.flatMap(tensorsIn);
-  return tensorsIn(value.item);
+  return itemsOf(value).flatMap(tensorsIn);
 }
 
 /** What it computes from nothing is not always written. */

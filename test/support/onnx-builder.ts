@@ -126,8 +126,13 @@ export function attribute(name: string, value: AttributeInit): Init<AttributePro
   return { name, type: tensor, t: tensorToProto(value) };
 }
 
-/** `f32[2, N, ?]`, `f32` (no shape), `seq(f32[*])`, `opt(...)`. */
+/** `f32[2, N, ?]`, `f32` (no shape), `seq(f32[*])`, `opt(...)`, `map(string, f32)`. */
 export function typeProto(text: string): Init<TypeProto> {
+  const map = /^map\((\w+), (.*)\)$/.exec(text);
+  if (map !== null) {
+    const keyType = dtypeToOnnx(map[1] as DType);
+    return { mapType: { keyType, valueType: typeProto(map[2]!) } };
+  }
   const wrapped = /^(seq|opt)\((.*)\)$/.exec(text);
   if (wrapped !== null) {
     const elemType = typeProto(wrapped[2]!);

@@ -152,9 +152,8 @@ function importOnce(
 }
 
 function shapeOfInput(input: ValueInfoProto, shapes: InputShapes): readonly Dim[] | undefined {
-  return input.type?.optionalType === undefined && input.type?.sequenceType === undefined
-    ? shapes.get(input)
-    : undefined;
+  const { optionalType, sequenceType, mapType } = input.type ?? {};
+  return (optionalType ?? sequenceType ?? mapType) === undefined ? shapes.get(input) : undefined;
 }
 
 function dtypeOf(input: ValueInfoProto): Value["dtype"] {

@@ -86,11 +86,12 @@ export function canonicalDomain(domain: string | undefined): string {
   return domain === "ai.onnx" || domain === undefined ? "" : domain;
 }
 
-/** Element type of a tensor, or of the tensors in a sequence or optional. */
+/** Element type of a tensor, of the tensors in a sequence or optional, of the values of a map. */
 export function elementTypeOf(type: TypeProto | undefined): DType | undefined {
   if (type === undefined) return undefined;
   const tensor = type.tensorType ?? type.sparseTensorType;
   if (tensor !== undefined) return dtypeFromOnnx(tensor.elemType ?? 0);
+  if (type.mapType !== undefined) return elementTypeOf(type.mapType.valueType);
   return elementTypeOf((type.sequenceType ?? type.optionalType)?.elemType);
 }
 
