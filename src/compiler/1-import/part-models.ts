@@ -91,10 +91,19 @@ function typeOf(value: HostValue, label: string): TypeProto {
     const dim = value.shape.map((_, axis) => ({ dimParam: `${label}.${axis}` }));
     return { tensorType: { elemType: dtypeToOnnx(value.dtype), shape: { dim } } };
   }
-  if (value.kind === "sequence")
-    return {
-      sequenceType: { elemType: { tensorType: { elemType: dtypeToOnnx(value.elementType) } } },
-    };
+  if (value.kind === "map") {
+    const elementType = { elemType: dtypeToOnnx(value.values.dtype) };
+    const keyType = dtypeToOnnx(value.keys.dtype);
+    return { mapType: { keyType, valueType: { tensorType: elementType } } };
+  }
+  if (value.kind === "sequence") {
+    const [first] = value.items;
+    if (first !== undefined && !isTensor(first)) {
+      return { sequenceType: { elemType: typeOf(first, label) } };
+    }
+    const elementType = { elemType: dtypeToOnnx(value.elementType) };
+    return { sequenceType: { elemType: { tensorType: elementType } } };
+  }
   const { item } = value;
   return { optionalType: item === undefined ? {} : { elemType: typeOf(item, label) } };
 }
