@@ -6,7 +6,7 @@ import type { DType } from "../numerics/dtype.js";
 import type { EncodeOptions } from "../numerics/float-formats.js";
 import type { Lane, LaneBuilder } from "../numerics/lanes.js";
 import type { Tensor } from "../numerics/tensor.js";
-import type { Dim } from "./dim.js";
+import type { Dim, DimSymbol } from "./dim.js";
 import type {
   ContractOperation,
   ControlOperation,
@@ -109,6 +109,11 @@ export interface GraphBuilder {
 
   /** Control flow over finished bodies; `graph.ts` says which operands it takes. */
   control(op: ControlOperation, inputs: readonly Value[]): readonly Value[];
+  /**
+   * A new symbol for a number that only a run shows; undefined where none may stay open, as in a body. Throws
+   * NeedsBinding later, wherever the number is needed.
+   */
+  openCount(name: string, max: number): DimSymbol | undefined;
 
   /** Shape that NumPy broadcasting gives; L0201 where there is none. */
   broadcastShape(...values: readonly Value[]): readonly Dim[];

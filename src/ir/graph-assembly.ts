@@ -25,6 +25,8 @@ export interface AssemblyOptions {
   readonly foldAll?: boolean;
   /** What the names of values begin with that have none of their own: "v" if it is not given. */
   readonly prefix?: string;
+  /** Whether a symbol may stand for a number that only a run shows: see {@link GraphAssembly.openCount}. */
+  readonly openCount?: (name: string) => boolean;
 }
 
 /** Results above this are folded only if the inputs are no smaller. */
@@ -51,6 +53,8 @@ export class GraphAssembly {
   readonly #known = new Map<Value, readonly KnownElement[]>();
   /** Symbols that a computed value depends on, where it depends on no data. */
   readonly #symbolic = new Map<Value, ReadonlySet<DimSymbol>>();
+  /** Names of symbols that were asked for. */
+  readonly #counts = new Set<string>();
   #counter = 0;
 
   constructor(options: AssemblyOptions) {
@@ -199,6 +203,16 @@ export class GraphAssembly {
     const folded = this.#foldControl(node);
     if (folded === undefined) this.#add(node);
     return folded ?? outputs;
+  }
+
+  openCount(name: string, max: number): DimSymbol | undefined {
+    const dims = this.#inputs.flatMap(({ shape }) => shape);
+    const taken = new Set([...symbolsOf(dims)].map((symbol) => symbol.name));
+    let free = name;
+    for (let i = 2; taken.has(free) || this.#counts.has(free); i++) free = `${name}.${i}`;
+    this.#counts.add(free);
+    const isOpen = this.#options.openCount?.(free) ?? false;
+    return isOpen ? { name: free, min: 0, max, multipleOf: 1 } : undefined;
   }
 
   /** Constants instead of a node all of whose operands are constant. */

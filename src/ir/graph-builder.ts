@@ -17,7 +17,17 @@ import type { Tensor } from "../numerics/tensor.js";
 import { fail } from "../support/diagnostic.js";
 import type { GraphBuilder } from "./builder.js";
 import { castLane } from "./cast.js";
-import { type Dim, dimAdd, dimEquals, dimMax, dimMin, dimMul, dimProduct, dimSub } from "./dim.js";
+import {
+  type Dim,
+  dimAdd,
+  dimEquals,
+  dimMax,
+  dimMin,
+  dimMul,
+  dimProduct,
+  dimSub,
+  type DimSymbol,
+} from "./dim.js";
 import { type AssemblyOptions, GraphAssembly } from "./graph-assembly.js";
 import * as shapes from "./graph-shapes.js";
 import type {
@@ -391,6 +401,10 @@ class Builder implements GraphBuilder {
 
   control(op: ControlOperation, inputs: readonly Value[]): readonly Value[] {
     return this.#graph.control(op, inputs);
+  }
+
+  openCount(name: string, max: number): DimSymbol | undefined {
+    return this.#graph.openCount(name, max);
   }
 
   broadcastShape(...values: readonly Value[]): readonly Dim[] {

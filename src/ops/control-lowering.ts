@@ -3,11 +3,11 @@
  * a node none of whose bodies has work for the device is declined and stays whole on the host.
  */
 import type { GraphBuilder } from "../ir/builder.js";
-import { bodiesOf, samePassedType } from "../ir/control.js";
-import { type Dim, dimAdd, dimSub, NeedsBinding } from "../ir/dim.js";
+import { bodiesOf, samePassedType, tripResults } from "../ir/control.js";
+import { type Dim, dimAdd, dimMax, dimProduct, dimSub, NeedsBinding } from "../ir/dim.js";
 import { createGraphBuilder } from "../ir/graph-builder.js";
 import { requireEqual, symbolsOf } from "../ir/graph-shapes.js";
-import type { Graph, Node, Origin, Value } from "../ir/graph.js";
+import type { Graph, LoopOperation, Node, Origin, Value } from "../ir/graph.js";
 import {
   isKnown,
   type LoopPlan,
@@ -27,13 +27,26 @@ import { captured, templateOf } from "./subgraph.js";
 
 type Results = readonly (Value | undefined)[];
 
-/** Both branches; one whose shapes do not fit what it is given stays a node for the host, which says so if it runs. */
+/**
+ * Both branches. Where the shapes of one do not fit what it is given, the condition had better be known; else that
+ * branch stays a node for the host, which says so if it runs.
+ */
 export function lowerIf(c: LowerContext): Results {
   requireUnknown(c);
   const made = ["then_branch", "else_branch"].map((name) => branchOf(c, name));
   const types = made.find((body) => body !== undefined)?.outputs.map(({ value }) => value);
   if (types === undefined) throw new Decline("neither branch fits what it is given");
   const bodies = made.map((body, i) => body ?? hostBranch(c, i === 0, types));
+  const results = () => ifOperation(c, bodies, types);
+  if (!made.includes(undefined)) return results();
+  throw new Decline("one of its branches does not fit what it is given", c.input(0), results);
+}
+
+function ifOperation(
+  c: LowerContext,
+  bodies: readonly Graph[],
+  types: readonly Value[],
+): readonly Value[] {
   requireDeviceWork(bodies);
   for (const { outputs } of bodies) {
     requireSameTypes(
@@ -112,13 +125,25 @@ export function lowerLoop(c: LowerContext): Results {
     () => makeLoop(c.b, plan(false)),
     () => makeLoop(c.b, plan(true)),
   );
-  if (op.condition && op.scans.length > 0) {
-    throw new Decline("how many parts it stacks depends on data", limit);
-  }
   requireDeviceWork(op.bodies);
-  const results = c.b.control(op, operands);
+  const results = c.b.control(counted(c, op, limit), operands);
   return [...results.slice(0, states.length), ...results.slice(op.states)];
 }
+
+/** With a symbol for the number of its trips, where what it stacks depends on it. */
+function counted(c: LowerContext, op: LoopOperation, limit: Value | undefined): LoopOperation {
+  if (!op.condition || op.scans.length === 0) return op;
+  const most = op.trips === undefined ? Infinity : dimMax(op.trips);
+  const parts = tripResults(op, op.bodies[0]!.outputs).scanned;
+  const sizes = parts.map(({ value }) => most * dimMax(dimProduct(value.shape)));
+  const fits = sizes.every((elements) => elements <= stackedElementsMax);
+  const count = fits ? c.b.openCount("trips", most) : undefined;
+  if (count === undefined) throw new Decline("how many parts it stacks depends on data", limit);
+  return { ...op, count };
+}
+
+/** Memory is laid out for all trips that there can be, of which a run may make few. */
+const stackedElementsMax = 2 ** 24;
 
 interface LoopBody {
   readonly c: LowerContext;

@@ -28,7 +28,7 @@ export interface OperatorRecord {
   /** Ranks of the inputs, by position, where the operator does not take any. */
   readonly ranks?: readonly (RankRule | undefined)[];
   /** Output values, one per output of the node (undefined for outputs that are not asked for). */
-  readonly lower?: (context: LowerContext) => readonly (Value | undefined)[];
+  readonly lower?: (context: LowerContext) => Lowered;
   /** Reference evaluation on tensors, for what `lower` declines or where there is none. */
   readonly evaluate?: (context: EvaluateContext) => readonly (HostValue | undefined)[];
   /** Types of the outputs of a node that only `evaluate` runs; absent: known when it has run. */
@@ -58,16 +58,22 @@ export interface HostType {
   readonly shape?: readonly Dim[];
 }
 
+/** What an operator becomes; undefined for outputs that it does not have. */
+export type Lowered = readonly (Value | undefined)[];
+
 /** Thrown by `lower` to say why this form runs on the host instead. */
 export class Decline extends Error {
   readonly reason: string;
   /** The value that would have to be known: with it, the form can be lowered. */
   readonly needs?: Value;
+  /** What the node becomes where that value is not to be had, if not a host operation. */
+  readonly otherwise?: () => Lowered;
 
-  constructor(reason: string, needs?: Value) {
+  constructor(reason: string, needs?: Value, otherwise?: () => Lowered) {
     super(reason);
     this.reason = reason;
     if (needs !== undefined) this.needs = needs;
+    if (otherwise !== undefined) this.otherwise = otherwise;
   }
 }
 

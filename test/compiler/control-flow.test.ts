@@ -43,6 +43,20 @@ function graph(init: GraphInit): AttributeInit {
 
 const weight = f32([3, 3], [0.5, -0.25, 1, 0.125, 0.75, -0.5, 0.25, 0.5, -0.125]);
 
+/** Halves x while its largest element is above 1, seven times at most. */
+const halving = node("Loop", ["trips", "go", "x"], ["last", "all"], {
+  body: graph({
+    inputs: { i: "i64[]", goIn: "bool[]", s: "f32[3]" },
+    nodes: [
+      node("Mul", ["s", "half"], ["next"]),
+      node("ReduceMax", ["next"], ["most"], { keepdims: 0 }),
+      node("Greater", ["most", "one"], ["on"]),
+      node("Neg", ["next"], ["each"]),
+    ],
+    outputs: { on: "bool[]", next: "f32[3]", each: "f32[3]" },
+  }),
+});
+
 const cases: Readonly<Record<string, ControlCase>> = {
   "an If whose branches compute, with what they capture": {
     model: {
@@ -176,6 +190,37 @@ const cases: Readonly<Record<string, ControlCase>> = {
       { x: f32([2], [1, -3]), trips: i64([], [4]), go: bool([], [false]) },
     ],
     steps: ["loop", "map", "loop", "mul", "identity"],
+  },
+  "a Loop that stacks its trips until a condition fails, down to none": {
+    model: {
+      inputs: { x: "f32[3]", go: "bool[]" },
+      nodes: [
+        halving,
+        node("MatMul", ["all", "w"], ["product"]),
+        node("Shape", ["all"], ["shape"]),
+        node("Cast", ["shape"], ["floats"], { to: 1 }),
+        node("Add", ["product", "last"], ["y"]),
+      ],
+      initializers: { w: weight, trips: i64([], [7]), half: f32([], [0.5]), one: f32([], [1]) },
+      outputs: { y: "f32[n, 3]", floats: "f32[2]" },
+    },
+    runs: [[9, 2, -1] as const, [1, 1, 1] as const, [1000, 1, 2] as const].flatMap((x) =>
+      [true, false].map((go) => ({ x: f32([3], x), go: bool([], [go]) })),
+    ),
+    steps: ["map", "loop", "mul", "greater_reducemax", "neg", "cast", "add_matmul"],
+  },
+  "a Loop that stacks its trips for what needs to know how many there are": {
+    model: {
+      inputs: { x: "f32[3]", go: "bool[]" },
+      nodes: [halving, node("Reshape", ["all", "two"], ["y"])],
+      initializers: {
+        ...{ trips: i64([], [7]), half: f32([], [0.5]), one: f32([], [1]) },
+        two: i64([2], [2, -1]),
+      },
+      outputs: { last: "f32[3]", y: "f32[2, n]" },
+    },
+    runs: [{ x: f32([3], [9, 2, 4]), go: bool([], [true]) }],
+    steps: ["host"],
   },
   "a Loop that decodes greedily, with its token, its length and its mask in int64": {
     model: {
@@ -363,8 +408,9 @@ test.each(Object.entries(cases))(
         return [step.kind === "launch" ? executable.programs[step.program]!.name : step.kind];
       });
       expect(kinds).toEqual(steps);
-      const read = readElf(writeElf(executable, subgraphCodec), subgraphCodec);
-      expect(read.steps).toEqual(executable.steps);
+      const bytes = writeElf(executable, subgraphCodec);
+      const read = readElf(bytes, subgraphCodec);
+      expect(writeElf(read, subgraphCodec)).toEqual(bytes);
       const loaded = loadExecutable(read, createSimulatedDevice(createJitEngine()));
       const first = await loaded.run(inputs);
       expect(await loaded.run(inputs)).toEqual(first);

@@ -1,3 +1,4 @@
+import { dimText } from "../../src/ir/dim.js";
 import { describe, expect, test } from "vitest";
 import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
 import { importModel } from "../../src/compiler/1-import/import.js";
@@ -85,8 +86,16 @@ describe("Loop", () => {
     expect(result).toEqual({ end: f32([1], [7]), all: f32([0, 1], []) });
   });
 
-  test("on the host has states of known shape, and stacks of unknown length", () => {
+  test("that stops at some time stacks as many as a symbol says", () => {
     const { graph } = importModel(onnxModel(model));
+    expect(graph.symbols).toEqual([{ name: "trips", min: 0, max: 10, multipleOf: 1 }]);
+    expect(graph.outputs[1]!.value.shape.map(dimText)).toEqual(["trips", "1"]);
+  });
+
+  test("on the host has states of known shape, and stacks of unknown length", () => {
+    const trips = i64([], [2 ** 40]);
+    const endless = { ...model, initializers: { ...model.initializers, trips } };
+    const { graph } = importModel(onnxModel(endless));
     const [loop] = graph.nodes;
     expect(loop!.outputs[0]).toMatchObject({ dtype: "f32", shape: [1] });
     expect(loop!.outputs[0]!.unknownShape).toBeUndefined();

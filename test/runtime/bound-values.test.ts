@@ -8,7 +8,7 @@ import { createModelRunner, type RanOn } from "../../src/runtime/model-runner.js
 import { loadExecutable } from "../../src/runtime/walk.js";
 import { createReferenceEngine } from "../../src/sim/reference/reference.js";
 import { mini } from "../../src/target/machines/mini.js";
-import { node, onnxModel } from "../support/onnx-builder.js";
+import { type GraphInit, graphProto, node, onnxModel } from "../support/onnx-builder.js";
 
 const model = onnxModel({
   inputs: { x: "f32[2, 6]", shape: "i64[2]" },
@@ -42,6 +42,52 @@ function given(shape: Tensor): ReadonlyMap<string, Tensor> {
     ["shape", shape],
   ]);
 }
+
+describe("an input that decides which branch fits the shapes", () => {
+  /** Halves of six columns, or quarters of eight. */
+  const branches = onnxModel({
+    inputs: { x: "f32[2, n]", rate: "i64[]" },
+    nodes: [
+      node("Equal", ["rate", "six"], ["isSix"]),
+      node("If", ["isSix"], ["y"], {
+        then_branch: { graph: graphProto(columns("a")) },
+        else_branch: { graph: graphProto(columns("b")) },
+      }),
+    ],
+    initializers: {
+      six: { dtype: "i64", shape: [], data: BigInt64Array.of(6n) },
+      a: { dtype: "f32", shape: [6, 3], data: new Float32Array(18).fill(0.5) },
+      b: { dtype: "f32", shape: [8, 2], data: new Float32Array(16).fill(0.25) },
+    },
+    outputs: { y: "f32[2, m]" },
+  });
+
+  function columns(weight: string): GraphInit {
+    return { nodes: [node("MatMul", ["x", weight], ["r"])], outputs: { r: "f32[2, k]" } };
+  }
+
+  test("is taken for a constant, and the other branch for none", async () => {
+    const options = { machine: mini, precision: "fp32", dims: new Map(), device } as const;
+    const session = createModelRunner({ model: branches, ...options });
+    for (const [rate, width] of [
+      [6, 3],
+      [8, 2],
+    ] as const) {
+      const data = new Float32Array(2 * rate).fill(1);
+      const { outputs, ranOn, parts } = await session.run(
+        new Map<string, Tensor>([
+          ["x", { dtype: "f32", shape: [2, rate], data }],
+          ["rate", { dtype: "i64", shape: [], data: BigInt64Array.of(BigInt(rate)) }],
+        ]),
+      );
+      expect(ranOn).toBe("accelerator");
+      expect(outputs.get("y")).toMatchObject({ shape: [2, width] });
+      const { boundInputs, steps } = parts[0]!.executable;
+      expect(boundInputs.map(({ name }) => name)).toEqual(["rate"]);
+      expect(steps.map(({ kind }) => kind)).not.toContain("if");
+    }
+  });
+});
 
 describe("an input that decides a shape", () => {
   test("is taken for a constant, though it is computed with", async () => {

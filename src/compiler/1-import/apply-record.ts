@@ -7,7 +7,7 @@ import type { OnnxNode } from "../../ir/onnx-node.js";
 import type { Tensor } from "../../numerics/tensor.js";
 import { createLowerContext, isHostOnly, isTensor, requireRanks } from "../../ops/context.js";
 import { evaluateOnnxNode } from "../../ops/evaluate-node.js";
-import { Decline, type HostType, type OperatorRecord } from "../../ops/record.js";
+import { Decline, type HostType, type Lowered, type OperatorRecord } from "../../ops/record.js";
 import { type Frame, freeName } from "./frame.js";
 import { requestValue } from "./known-values.js";
 
@@ -29,19 +29,37 @@ export function applyRecord(
     node,
     inputs.map((x) => (x === undefined || x.unknownShape ? undefined : x.shape.length)),
   );
-  let reason = inputs.map(hostReason).find((r) => r !== undefined);
-  if (reason === undefined && record.lower === undefined) reason = "it has no lowering";
-  if (reason === undefined) {
-    try {
-      return record.lower!(createLowerContext(node, frame.b, [...inputs, ...captured]));
-    } catch (error) {
-      if (!(error instanceof Decline)) throw error;
-      const { needs } = error;
-      if (needs !== undefined) requestValue(frame.b, frame.offered, needs, error.reason);
-      reason = error.reason;
-    }
+  const hostOnly = inputs.map(hostReason).find((r) => r !== undefined);
+  const { lower = () => decline("it has no lowering") } = record;
+  const lowered = tryLower(frame, () =>
+    hostOnly === undefined
+      ? lower(createLowerContext(node, frame.b, [...inputs, ...captured]))
+      : decline(hostOnly),
+  );
+  if (lowered.outputs !== undefined) return lowered.outputs;
+  return (
+    evaluateNow(frame, node, record, given) ?? makeHost(frame, node, record, given, lowered.reason)
+  );
+}
+
+function decline(reason: string): never {
+  throw new Decline(reason);
+}
+
+type Attempt =
+  | { readonly outputs: Lowered }
+  | { readonly outputs?: undefined; readonly reason: string };
+
+/** Asks for the values that a form needs; where they are not to be had, for another form, if there is one. */
+function tryLower(frame: Frame, lower: () => Lowered): Attempt {
+  try {
+    return { outputs: lower() };
+  } catch (error) {
+    if (!(error instanceof Decline)) throw error;
+    const { needs, otherwise, reason } = error;
+    if (needs !== undefined) requestValue(frame.b, frame.offered, needs, reason);
+    return otherwise === undefined ? { reason } : tryLower(frame, otherwise);
   }
-  return evaluateNow(frame, node, record, given) ?? makeHost(frame, node, record, given, reason);
 }
 
 function hostReason(value: Value | undefined): string | undefined {

@@ -4,6 +4,7 @@
  * built. The nodes one by one are in `nodes.ts`.
  */
 import type { Dim } from "../../ir/dim.js";
+import { createGraphBuilder } from "../../ir/graph-builder.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import type { Tensor } from "../../numerics/tensor.js";
 import type { ExternalData } from "../../onnx/external.js";
@@ -15,6 +16,7 @@ import { type Frame, rootFrame } from "./frame.js";
 import { type BoundInput, withKnownValues } from "./known-values.js";
 import { createModelContext, elementTypeOf, type ModelContext } from "./model-context.js";
 import { type Bindings, importGraph, requireOutput, traitsOf } from "./nodes.js";
+import { withOpenCounts } from "./open-counts.js";
 import { firstPart } from "./part-models.js";
 import { laterNodes } from "./parts.js";
 import { type BoundSymbol, type DimRange, inputShapes, withBindings } from "./symbols.js";
@@ -72,8 +74,11 @@ export function importThen<T>(
     const { result, boundInputs } = withKnownValues(options.inputValues ?? new Map(), (known) =>
       withBindings(model.graph, shapeOptions, (bound) => {
         const shapes = inputShapes(model.graph, shapeOptions, bound);
-        const { graph, later } = importPart({ model, context, opsets, options, known }, shapes);
-        return { made: next(graph), later };
+        return withOpenCounts((openCount) => {
+          const given = { model, context, opsets, options, known, openCount };
+          const { graph, later } = importPart(given, shapes);
+          return { made: next(graph), later };
+        });
       }),
     );
     const { made, later } = result.result;
@@ -91,6 +96,7 @@ interface Import {
   readonly options: ImportOptions;
   /** Values of inputs that this graph is made for. */
   readonly known: ReadonlyMap<string, Tensor>;
+  readonly openCount: (name: string) => boolean;
 }
 
 type InputShapes = ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined>;
@@ -123,12 +129,13 @@ interface ImportedOnce {
 }
 
 function importOnce(
-  { model, context, opsets, options, known }: Import,
+  { model, context, opsets, options, known, openCount }: Import,
   shapes: InputShapes,
 ): ImportedOnce {
   const body = graphBody(model.graph);
   const frame: Frame = {
     ...rootFrame(context, opsets),
+    b: createGraphBuilder({ openCount }),
     taken: new Set(body.inputNames),
     declared: context.declaredTypes(model.graph),
     offered: new Set([...(options.inputValues?.keys() ?? [])].filter((name) => !known.has(name))),
