@@ -21,7 +21,7 @@ import {
   type OperatorRecord,
 } from "./record.js";
 import { type ScanPlan, scanPlan } from "./scan-plan.js";
-import { runnerOf, type SubgraphRunner } from "./subgraph.js";
+import { requireCondition, runnerOf, type SubgraphRunner } from "./subgraph.js";
 import { bodyTypes, commonType, hostType, inferStates } from "./subgraph-types.js";
 import { emptyStack, type StackOptions, stackTensors, takeSlice } from "./tensor-stack.js";
 
@@ -72,7 +72,7 @@ function hostOnly(
 }
 
 function evaluateIf(c: EvaluateContext): readonly HostValue[] {
-  const taken = condition(c.tensorInput(0)) ? "then_branch" : "else_branch";
+  const taken = condition(c, c.tensorInput(0)) ? "then_branch" : "else_branch";
   return runnerOf(c, taken).run([]);
 }
 
@@ -108,12 +108,12 @@ function evaluateLoop(c: EvaluateContext): readonly HostValue[] {
   const trips = c.optionalTensor(0);
   const limit = trips === undefined ? Infinity : Number(trips.data[0]);
   const first = c.optionalTensor(1);
-  let go = first === undefined || condition(first);
+  let go = first === undefined || condition(c, first);
   let states = c.inputs.slice(2, c.node.inputNames.length) as readonly HostValue[];
   const scans = scanLists(runner.outputCount - 1 - states.length);
   for (let trip = 0; trip < limit && go; trip++) {
     const outputs = runner.run([int64(trip), bool(go), ...states]);
-    go = condition(tensorOf(c, outputs[0]));
+    go = condition(c, tensorOf(c, outputs[0]));
     states = outputs.slice(1, 1 + states.length);
     scans.forEach((scan, i) => scan.push(tensorOf(c, outputs[1 + states.length + i])));
   }
@@ -134,7 +134,7 @@ function inferLoop(c: LowerContext): readonly (HostType | undefined)[] {
     outputsBefore: 1,
     slices: (body) => {
       const neverStops = body[0]?.data !== undefined && Number(body[0].data.data[0]) !== 0;
-      const starts = stop === undefined || (stop.data !== undefined && condition(stop.data));
+      const starts = stop === undefined || (stop.data !== undefined && condition(c, stop.data));
       const [trips] = c.dims(0) ?? [];
       return neverStops && starts ? trips : undefined;
     },
@@ -284,7 +284,8 @@ function scanLists(count: number): Tensor[][] {
   return Array.from({ length: Math.max(0, count) }, () => []);
 }
 
-function condition(tensor: Tensor): boolean {
+function condition(c: NodeContext, tensor: Tensor): boolean {
+  requireCondition(c, tensor);
   return Number(tensor.data[0]) !== 0;
 }
 

@@ -23,7 +23,7 @@ import { DiagnosticError } from "../support/diagnostic.js";
 import { range } from "./helpers.js";
 import { Decline, type LowerContext } from "./record.js";
 import { scanPlan } from "./scan-plan.js";
-import { captured, templateOf } from "./subgraph.js";
+import { captured, requireCondition, templateOf } from "./subgraph.js";
 
 type Results = readonly (Value | undefined)[];
 
@@ -33,6 +33,7 @@ type Results = readonly (Value | undefined)[];
  */
 export function lowerIf(c: LowerContext): Results {
   requireUnknown(c);
+  const condition = oneOf(c, c.b, c.input(0));
   const made = ["then_branch", "else_branch"].map((name) => branchOf(c, name));
   const types = made.find((body) => body !== undefined)?.outputs.map(({ value }) => value);
   if (types === undefined) throw new Decline("neither branch fits what it is given");
@@ -56,7 +57,7 @@ function ifOperation(
     );
   }
   const operands = [...captured(c.node.attributes, c).values()].filter((value) => !isKnown(value));
-  return c.b.control({ kind: "if", bodies }, [c.input(0), ...operands, ...operands]);
+  return c.b.control({ kind: "if", bodies }, [condition, ...operands, ...operands]);
 }
 
 /** Takes what any of the node's bodies captures, whether this one reads it or not. */
@@ -171,8 +172,8 @@ function loopTrip({ c, b, trip, outer, states, counts, limit }: LoopBody): TripR
   return {
     condition:
       limit === undefined
-        ? oneOf(b, condition!)
-        : isBelow(b, after, trip.captured.at(-1)!, condition!),
+        ? oneOf(c, b, condition!)
+        : isBelow(b, after, trip.captured.at(-1)!, oneOf(c, b, condition!)),
     states: own,
     scanned: results.slice(states.length).map((x) => {
       void rankOf(x);
@@ -187,19 +188,20 @@ function increment(b: GraphBuilder, number: Value): Value {
 }
 
 /** One bool, whatever its rank. */
-function oneOf(b: GraphBuilder, condition: Value): Value {
+function oneOf(c: LowerContext, b: GraphBuilder, condition: Value): Value {
   if (condition.unknownShape) throw new Decline("the shape of its condition depends on data");
+  requireCondition(c, condition);
   return b.reshape(condition, []);
 }
 
 function isBelow(b: GraphBuilder, number: Value, limit: Value, condition: Value): Value {
-  const inputs = [b.reshape(number, []), b.reshape(limit, []), oneOf(b, condition)];
+  const inputs = [b.reshape(number, []), b.reshape(limit, []), condition];
   return b.map("bool", inputs, (l, n, most, go) => l.and(l.ltI(n!, most!), go!));
 }
 
 /** Undefined where it goes on in any case. */
 function firstCondition(c: LowerContext, limit: Value | undefined): Value | undefined {
-  const first = c.inputs[1] === undefined ? undefined : oneOf(c.b, c.inputs[1]);
+  const first = c.inputs[1] === undefined ? undefined : oneOf(c, c.b, c.inputs[1]);
   if (limit === undefined) return first;
   return isBelow(c.b, c.b.constant(int64(0)), limit, first ?? c.b.constant(truth(true)));
 }

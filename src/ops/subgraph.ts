@@ -2,8 +2,10 @@
  * Runs the body of a control-flow node on the host. The body is imported once for all inputs of the same
  * types, with what it captures as constants, and then evaluated.
  */
+import { type Dim, dimText } from "../ir/dim.js";
 import type { Graph, Value } from "../ir/graph.js";
 import type { AttributeValue, SubgraphTemplate } from "../ir/onnx-node.js";
+import type { DType } from "../numerics/dtype.js";
 import { isTensor } from "./context.js";
 import type { EvaluateContext, HostValue, NodeContext } from "./record.js";
 
@@ -92,4 +94,18 @@ function elementOf(item: HostValue | undefined): Value["dtype"] {
   if (isTensor(item)) return item.dtype;
   if (item.kind === "map") return item.values.dtype;
   return item.kind === "sequence" ? item.elementType : elementOf(item.item);
+}
+
+/** L0202 unless it is a bool, L0201 unless there is one of it, whatever its rank. */
+export function requireCondition(
+  c: NodeContext,
+  { dtype, shape }: { readonly dtype: DType; readonly shape: readonly Dim[] },
+): void {
+  if (dtype !== "bool") c.invalid("L0202", `a condition is ${dtype}, not bool`);
+  if (shape.some((dim) => typeof dim === "number" && dim !== 1)) {
+    c.invalid(
+      "L0201",
+      `a condition has the shape [${shape.map(dimText).join(", ")}]: it is one bool`,
+    );
+  }
 }

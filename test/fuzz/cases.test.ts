@@ -5,6 +5,7 @@ import { decodeModel, encodeModel } from "../../src/onnx/model.js";
 import {
   attribute,
   f32,
+  graphProto,
   i64,
   modelProto,
   type ModelInit,
@@ -29,6 +30,12 @@ const random = (dtype: Tensor["dtype"], ...shape: readonly number[]): Tensor =>
   tensorOf(r, dtype, shape);
 const scalar = (dtype: "f32" | "i8" | "u8", value: number): Tensor =>
   tensor(dtype, [], { f32: Float32Array, i8: Int8Array, u8: Uint8Array }[dtype].of(value));
+
+/** Branches of what is "x" outside. */
+const branch = (operator: string) => ({
+  graph: graphProto({ nodes: [node(operator, ["x"], ["out"])], outputs: { out: "f32" } }),
+});
+const eitherBranch = { then_branch: branch("Neg"), else_branch: branch("Abs") };
 
 const refused: readonly Found[] = [
   {
@@ -101,6 +108,27 @@ const refused: readonly Found[] = [
     },
     runs: [{ x: random("f32", 2, 3) }],
     verdict: "L0108",
+  },
+  {
+    about: "a condition that is no bool",
+    model: {
+      inputs: { x: "f32[2]", c: "f32[1]" },
+      nodes: [node("If", ["c"], ["y"], eitherBranch)],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 2), c: f32([1], [1]) }],
+    verdict: "L0202",
+  },
+  {
+    about: "a condition of two",
+    model: {
+      inputs: { x: "f32[2]" },
+      initializers: { c: tensor("bool", [2], Uint8Array.of(0, 1)) },
+      nodes: [node("If", ["c"], ["y"], eitherBranch)],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 2) }],
+    verdict: "L0201",
   },
   {
     about: "an attribute that is given twice",

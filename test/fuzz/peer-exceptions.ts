@@ -37,7 +37,7 @@ const exceptions: readonly Exception[] = [
   },
   {
     why: "it keeps reduced axes that have no elements",
-    applies: ({ operator, read }) => operator.startsWith("Reduce") && read.some(isEmpty),
+    applies: ({ operator, read }) => /^(Reduce|Arg)/.test(operator) && read.some(isEmpty),
   },
   {
     why: "it rounds every term of the sum",
@@ -48,6 +48,13 @@ const exceptions: readonly Exception[] = [
     why: "a flag that is neither 0 nor 1",
     applies: ({ proto: { attribute } }) =>
       attribute.some(({ name = "", i = 0n }) => flags.has(name) && i !== 0n && i !== 1n),
+  },
+  {
+    why: "integers do not hold what a negative power of them is",
+    applies: ({ operator, read: [base, exponent] }) =>
+      operator === "Pow" &&
+      !isFloat(base!.dtype) &&
+      decodeNumbers(exponent!.dtype, exponent!.data).some((value) => value < 0),
   },
   {
     why: "a negative number as an unsigned one is not defined",

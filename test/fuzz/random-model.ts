@@ -20,20 +20,34 @@ export interface RandomModel {
 }
 
 export function randomModel(r: Random): RandomModel {
-  const opset = r.chance(0.7) ? r.integer(13, 23) : r.integer(7, 28);
+  const first = r.pick(operatorNames);
+  const opset = opsetFor(r, first);
   const g = new Generator(r, opset);
   const nodes: Init<NodeProto>[] = [];
   const operators: string[] = [];
   const count = r.pick([1, 1, 1, 2, 3, 4]);
   while (nodes.length < count) {
-    const operator = r.pick(operatorNames);
+    const operator = operators.length === 0 ? first : r.pick(operatorNames);
     if (recordOf(operator, opset) === undefined) continue;
     const draft = rows[operator]!(g, operator);
     nodes.push(...g.before.splice(0), nodeOf(operator, draft, nodes.length));
     operators.push(operator);
     if (nodes.length < count) g.results.push(...resultsOf(g, nodes));
   }
-  return { file: fileOf(g, nodes, r.chance(0.15)), inputs: g.inputs, operators };
+  return {
+    file: fileOf(g, nodes, r.chance(0.75) ? dimNames[0] : r.pick(dimNames)),
+    inputs: g.inputs,
+    operators,
+  };
+}
+
+/** One that has the operator, mostly of those in use. */
+function opsetFor(r: Random, operator: string): number {
+  const all = Array.from({ length: 22 }, (_, i) => i + 7).filter((opset) =>
+    recordOf(operator, opset),
+  );
+  const usual = all.filter((opset) => opset >= 13 && opset <= 23);
+  return usual.length > 0 && r.chance(0.7) ? r.pick(usual) : r.pick(all);
 }
 
 function recordOf(operator: string, opset: number): OperatorRecord | undefined {
@@ -56,10 +70,22 @@ function nodeOf(operator: string, draft: NodeDraft, index: number): Init<NodePro
   return node(operator, names, results, Object.fromEntries(given));
 }
 
-/** `open`: the inputs' dims have names. */
-function fileOf(g: Generator, nodes: readonly Init<NodeProto>[], open = false): Uint8Array {
+/** How a dim is written: its extent, a name of its own, or one for all dims of that extent. */
+type DimName = (input: string, axis: number, extent: number) => string | number;
+
+const dimNames: readonly DimName[] = [
+  (_input, _axis, extent) => extent,
+  (input, axis) => `${input}d${axis}`,
+  (_input, _axis, extent) => (extent < 2 ? extent : `N${extent}`),
+];
+
+function fileOf(
+  g: Generator,
+  nodes: readonly Init<NodeProto>[],
+  dimName = dimNames[0]!,
+): Uint8Array {
   const typeOf = (name: string, { dtype, shape }: Tensor): string =>
-    `${dtype}[${shape.map((n, i) => (open ? `${name}d${i}` : n)).join(", ")}]`;
+    `${dtype}[${shape.map((n, i) => dimName(name, i, n)).join(", ")}]`;
   const model = modelProto({
     opset: {
       "": g.opset,

@@ -239,8 +239,9 @@ function chosenBranch(
   condition: Value | undefined,
 ): GraphProto | undefined {
   if (proto.opType !== "If" || canonicalDomain(proto.domain) !== "") return undefined;
-  if (condition?.data === undefined || condition.dtype !== "bool") return undefined;
-  const name = Number(condition.data.data[0]) === 0 ? "else_branch" : "then_branch";
+  const isBool = condition?.dtype === "bool" && condition.data?.data.length === 1;
+  if (!isBool) return undefined;
+  const name = Number(condition.data!.data[0]) === 0 ? "else_branch" : "then_branch";
   return proto.attribute.find((attribute) => attribute.name === name)?.g;
 }
 

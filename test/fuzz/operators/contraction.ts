@@ -16,7 +16,7 @@ interface Windowed {
 function windowed(g: Generator): Windowed {
   const rank = g.r.pick([1, 2, 2, 2, 3]);
   const kernel = list(g, rank, 1, 3);
-  const dilations = g.maybe(0.4, () => list(g, rank, 1, 3));
+  const dilations = g.maybe(0.4, () => list(g, rank, 1, g.r.chance(0.1) ? 7 : 3));
   const extents = kernel.map(
     (k, i) => (k - 1) * (dilations?.[i] ?? 1) + 1 + int(g, g.r.chance(0.05) ? -1 : 0, 6),
   );

@@ -30,6 +30,15 @@ export type Row = (g: Generator, operator: string) => NodeDraft;
 const floats = ["f32", "f32", "f32", "f32", "f16", "bf16", "f64"] as const;
 const integers = ["i32", "i64", "i64", "i8", "u8", "i16", "u16", "u32", "u64"] as const;
 
+/** With the opset that they came with. */
+const smallTypes: readonly (readonly [number, ...DType[]])[] = [
+  [19, "f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz"],
+  [21, "i4", "u4"],
+  [23, "f4e2m1"],
+  [24, "f8e8m0"],
+  [25, "i2", "u2"],
+];
+
 /** Elements of one tensor at most. */
 const elementsMax = 2000;
 
@@ -43,6 +52,8 @@ export class Generator {
   readonly results: TypedName[] = [];
   /** Nodes that the one in the making needs before it. */
   readonly before: Init<NodeProto>[] = [];
+  /** What the bodies in the making work on. */
+  bodyType = "";
   #count = 0;
 
   constructor(r: Random, opset: number) {
@@ -64,7 +75,13 @@ export class Generator {
   }
 
   any(): DType {
-    return this.r.chance(0.8) ? this.number() : this.r.pick(["bool", "string", "bool"] as const);
+    if (this.r.chance(0.75)) return this.number();
+    return this.r.pick(["bool", "string", ...this.smallTypes()]);
+  }
+
+  /** Types of 8 bits and less that operators which only move elements take. */
+  smallTypes(): readonly DType[] {
+    return smallTypes.filter(([since]) => this.opset >= since).flatMap(([, ...types]) => types);
   }
 
   index(): DType {
@@ -138,15 +155,19 @@ export class Generator {
 
   /** As a constant by that chance, else as an input. */
   give(tensor: Tensor, constantChance: number): TypedName {
-    const name = `x${this.#count++}`;
+    const name = this.unique();
     const map = this.r.chance(constantChance) ? this.initializers : this.inputs;
     map.set(name, tensor);
     return { name, dtype: tensor.dtype, shape: tensor.shape };
   }
 
+  unique(): string {
+    return `x${this.#count++}`;
+  }
+
   /** What a node makes that is no tensor: a sequence or an optional. */
   made(operator: string, inputs: readonly TypedName[]): TypedName {
-    const name = `x${this.#count++}`;
+    const name = this.unique();
     this.before.push(
       node(
         operator,

@@ -1,4 +1,4 @@
-/** Rows of operators that stay on the host, and of control flow: strings, sequences, optionals, trees, subgraphs. */
+/** Rows of operators that stay on the host: strings, sequences, optionals, trees. */
 import { graphProto, node } from "../../support/onnx-builder.js";
 import { each, float, type Generator, type Row, type TypedName } from "./generator.js";
 
@@ -137,63 +137,4 @@ export const hostRows: Readonly<Record<string, Row>> = {
       leaf_weights: { dtype: "f32", shape: [2], data: Float32Array.of(1, 2) },
     },
   }),
-  If(g) {
-    const x = g.tensor("f32", g.shape(0, 3));
-    const branch = (operator: string) =>
-      graphProto({
-        name: operator,
-        nodes: [node(operator, [x.name], ["out"])],
-        outputs: { out: "f32" },
-      });
-    return {
-      inputs: [g.give({ dtype: "bool", shape: [], data: Uint8Array.of(int(g, 0, 1)) }, 0.3)],
-      attributes: {
-        then_branch: { graph: branch("Neg") },
-        else_branch: { graph: branch(g.r.pick(["Abs", "Identity", "Size"])) },
-      },
-    };
-  },
-  Loop(g) {
-    const x = g.tensor("f32", g.shape(0, 3));
-    const type = `f32[${x.shape}]`;
-    const body = graphProto({
-      name: "body",
-      inputs: { i: "i64[]", go: "bool[]", state: type },
-      nodes: [
-        node("Add", ["state", g.r.chance(0.5) ? x.name : "state"], ["next"]),
-        node("Identity", ["go"], ["on"]),
-        node("Neg", ["next"], ["each"]),
-      ],
-      outputs: { on: "bool[]", next: type, each: type },
-    });
-    const stop = g.give(
-      { dtype: "bool", shape: [], data: Uint8Array.of(g.r.chance(0.9) ? 1 : 0) },
-      0.5,
-    );
-    return {
-      inputs: [g.scalar("i64", int(g, 0, 4)), g.maybe(0.6, () => stop), x],
-      attributes: { body: { graph: body } },
-      outputs: 2,
-    };
-  },
-  Scan(g) {
-    const [steps, width] = [int(g, 0, 4), int(g, 1, 5)];
-    const body = graphProto({
-      name: "body",
-      inputs: { state: `f32[${width}]`, item: `f32[${width}]` },
-      nodes: [node("Add", ["state", "item"], ["next"]), node("Tanh", ["next"], ["each"])],
-      outputs: { next: `f32[${width}]`, each: `f32[${width}]` },
-    });
-    const reversed = g.maybe(0.4, () => [1]);
-    const inputs = [g.tensor("f32", [width]), g.tensor("f32", [steps, width])];
-    return {
-      inputs: g.opset < 9 ? [undefined, ...inputs] : inputs,
-      attributes: {
-        body: { graph: body },
-        num_scan_inputs: 1,
-        scan_input_directions: g.opset < 9 ? undefined : reversed,
-      },
-      outputs: 2,
-    };
-  },
 };

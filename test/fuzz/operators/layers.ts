@@ -1,5 +1,7 @@
 /** Rows of quantized operators, attention and recurrent layers. */
-import type { DType } from "../../../src/numerics/dtype.js";
+import { allocateData } from "../../../src/numerics/convert.js";
+import { type DType, isFloat } from "../../../src/numerics/dtype.js";
+import { elementCount } from "../../../src/numerics/tensor.js";
 import { each, float, type Generator, type Row, type TypedName } from "./generator.js";
 
 const int = (g: Generator, low: number, high: number): number => g.r.integer(low, high);
@@ -15,18 +17,37 @@ const quantize: Row = (g, operator) => {
   const wide = operator.includes("::") || g.opset < 19 ? ["f32"] : ["f32", "f16", "bf16"];
   const real = g.r.pick(wide as readonly DType[]);
   const code: DType = g.r.pick(
-    g.opset >= 21 ? (["u8", "i8", "u16", "i16", "u4", "i4"] as const) : (["u8", "i8"] as const),
+    g.opset >= 21
+      ? (["u8", "i8", "u16", "i16", "u4", "i4", "f8e4m3fn", "f8e5m2"] as const)
+      : (["u8", "i8"] as const),
   );
   const low = code === "i8" || code === "i16" || code === "i4" ? -8 : 0;
   const coded = (shape: readonly number[]): TypedName => g.numbers(code, shape, low, 8);
   const shape = g.shape(0, 4);
   const axis = g.axis(shape.length);
   const byAxis = shape.length > 0 && g.r.chance(0.5) && g.opset >= 13;
-  const parameters = byAxis ? [shape.at(axis)!] : [];
+  const block =
+    byAxis && g.opset >= 21 && !operator.includes("::") && g.r.chance(0.3) ? int(g, 1, 3) : 0;
+  const parameters = !byAxis
+    ? []
+    : block === 0
+      ? [shape.at(axis)!]
+      : shape.with(axis, Math.ceil(shape.at(axis)! / block));
   const x = isTo ? g.tensor(real, shape) : coded(shape);
+  const zeroPoint = (): TypedName | undefined => {
+    if (g.r.chance(0.2)) return undefined;
+    const zeros = allocateData(code, elementCount(parameters));
+    const isZero = isFloat(code) || g.r.chance(0.1);
+    return isZero
+      ? g.give({ dtype: code, shape: parameters, data: zeros }, 0.5)
+      : coded(parameters);
+  };
   return {
-    inputs: [x, scale(g, parameters, real), g.maybe(0.8, () => coded(parameters))],
-    attributes: { axis: byAxis ? axis : undefined },
+    inputs: [x, scale(g, parameters, real), zeroPoint()],
+    attributes: {
+      axis: byAxis ? axis : undefined,
+      block_size: block === 0 ? undefined : block,
+    },
   };
 };
 

@@ -1,5 +1,7 @@
 /** Rows of operators that move, choose and shape elements. */
+import type { DType } from "../../../src/numerics/dtype.js";
 import { elementCount } from "../../../src/numerics/tensor.js";
+import { dtypeToOnnx } from "../../../src/onnx/dtypes.js";
 import {
   each,
   float,
@@ -12,6 +14,11 @@ import {
 const anyTensor = (g: Generator, least = 0, most = 5): TypedName =>
   g.valueOf(() => g.any(), least, most);
 const odd = (g: Generator, low: number, high: number): number => g.r.integer(low, high);
+
+const castTypes: readonly DType[] = [
+  ...(["f32", "f16", "bf16", "f64", "bool", "string"] as const),
+  ...(["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"] as const),
+];
 
 const axesOf: Row = (g, operator) => {
   const x = anyTensor(g, 0, 4);
@@ -278,7 +285,7 @@ export const movementRows: Readonly<Record<string, Row>> = {
   ConstantOfShape: (g) => ({ inputs: [g.ints(g.shape(0, 3))] }),
   Cast: (g) => ({
     inputs: [g.valueOf(() => g.any())],
-    attributes: { to: g.r.pick([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 19, 21, 22]) },
+    attributes: { to: dtypeToOnnx(g.r.pick([...castTypes, ...g.smallTypes()])) },
   }),
   CastLike: (g) => ({ inputs: [g.valueOf(() => g.any()), g.tensor(g.any(), [1])] }),
   BitCast: (g) => ({

@@ -1,6 +1,7 @@
 /** How a random node of every operator is made. */
 import { operators } from "../../../src/ops/table.js";
 import { contractionRows } from "./contraction.js";
+import { controlRows } from "./control.js";
 import { elementwiseRows } from "./elementwise.js";
 import type { Row } from "./generator.js";
 import { hostRows } from "./host.js";
@@ -14,6 +15,7 @@ export const rows: Readonly<Record<string, Row>> = {
   ...contractionRows,
   ...layerRows,
   ...hostRows,
+  ...controlRows,
 };
 
 export const operatorNames: readonly string[] = [
