@@ -59,7 +59,7 @@ export interface Attention {
 const scoreLabels = "nhgst";
 
 /** Masks say "out" by -inf or by the lowest number of fp32, which swallows any score that it is added to. */
-const maskedScore = -3.4028234663852886e38;
+export const maskedScore = -3.4028234663852886e38;
 
 export function attend(b: GraphBuilder, form: AttentionForm): Attention {
   const { query, key, value, dtype } = form;

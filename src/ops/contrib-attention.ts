@@ -16,6 +16,7 @@ import {
   joinHeads,
   joinScores,
   type Labelled,
+  maskedScore,
   maskStep,
   positionScalar,
   type ScoreStep,
@@ -148,8 +149,9 @@ function rangeStep(c: LowerContext, mask: Value, keys: Dim): ScoreStep {
   };
 }
 
+/** Above the score that excludes a key: a row of filtered scores alone is a softmax as any other. */
 function filterOf(c: LowerContext): number {
-  return c.float("mask_filter_value", -10000);
+  return Math.max(c.float("mask_filter_value", -10000), maskedScore / 2);
 }
 
 /** Queries, keys and values of one projection: [n, s, q + k + v]. */

@@ -90,9 +90,9 @@ export function withInputs(
   return createLowerContext(c.node, c.b, inputs);
 }
 
-/** All inputs of a variadic operator. */
+/** All inputs of a variadic operator, one at least. */
 export function allInputs(c: LowerContext): readonly Value[] {
-  return c.inputs.map((_, i) => c.input(i));
+  return range(0, Math.max(1, c.inputs.length)).map((i) => c.input(i));
 }
 
 /** max(x, low) that lets a NaN in x pass; one instruction on most vector units. */

@@ -110,6 +110,12 @@ const refused: readonly Found[] = [
     verdict: "L0108",
   },
   {
+    about: "a concatenation of no inputs at all",
+    model: { nodes: [node("Concat", [], ["y"], { axis: 0 })], outputs: { y: "f32" } },
+    runs: [{}],
+    verdict: "L0105",
+  },
+  {
     about: "a condition that is no bool",
     model: {
       inputs: { x: "f32[2]", c: "f32[1]" },

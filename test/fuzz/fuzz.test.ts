@@ -6,6 +6,6 @@ import { npmModels } from "./sources.js";
 
 describeSlice(1, npmModels());
 
-test("every operator has a row, and every row an operator", () => {
-  expect(Object.keys(rows).sort()).toEqual(operatorNames);
+test("rows are of operators that exist", () => {
+  expect(Object.keys(rows).filter((name) => !operatorNames.includes(name))).toEqual([]);
 });

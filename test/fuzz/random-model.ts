@@ -11,7 +11,7 @@ import { findOperator } from "../../src/ops/table.js";
 import { type AttributeInit, modelProto, node } from "../support/onnx-builder.js";
 import type { Random } from "../support/random.js";
 import { Generator, type NodeDraft, type TypedName } from "./operators/generator.js";
-import { operatorNames, rows } from "./operators/table.js";
+import { operatorNames, rowOf } from "./operators/table.js";
 
 export interface RandomModel {
   readonly file: Uint8Array;
@@ -29,7 +29,7 @@ export function randomModel(r: Random): RandomModel {
   while (nodes.length < count) {
     const operator = operators.length === 0 ? first : r.pick(operatorNames);
     if (recordOf(operator, opset) === undefined) continue;
-    const draft = rows[operator]!(g, operator);
+    const draft = rowOf(operator)(g, operator);
     nodes.push(...g.before.splice(0), nodeOf(operator, draft, nodes.length));
     operators.push(operator);
     if (nodes.length < count) g.results.push(...resultsOf(g, nodes));

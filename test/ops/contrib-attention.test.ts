@@ -253,6 +253,11 @@ const maskForms: readonly MaskForm[] = [
     mask: (n, _, t) => bits([n, t], 7),
     attributes: { mask_filter_value: { float: -2 } },
   },
+  {
+    about: "padding of all keys, the lowest filter value",
+    mask: (n, _, t) => tensorOf("i32", [n, t], new Array<number>(n * t).fill(0)),
+    attributes: { mask_filter_value: { float: -3.4028234663852886e38 } },
+  },
   { about: "bias of scores", bias: (n, s, t) => f32([n, 3, s, t], 8) },
   { about: "one bias of scores", bias: (_, s, t) => f32([1, 1, s, t], 8) },
   {

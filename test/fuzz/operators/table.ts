@@ -1,4 +1,4 @@
-/** How a random node of every operator is made. */
+/** How a random node of every operator is made: by its row, or of any tensors where nobody has written one. */
 import { operators } from "../../../src/ops/table.js";
 import { contractionRows } from "./contraction.js";
 import { controlRows } from "./control.js";
@@ -21,3 +21,11 @@ export const rows: Readonly<Record<string, Row>> = {
 export const operatorNames: readonly string[] = [
   ...new Set(operators.map(({ domain, name }) => (domain === "" ? name : `${domain}::${name}`))),
 ].sort();
+
+export function rowOf(operator: string): Row {
+  return rows[operator] ?? anyTensors;
+}
+
+const anyTensors: Row = (g) => ({
+  inputs: Array.from({ length: g.r.integer(1, 3) }, () => g.valueOf(() => g.any())),
+});
