@@ -33,7 +33,6 @@ type Results = readonly (Value | undefined)[];
  */
 export function lowerIf(c: LowerContext): Results {
   requireUnknown(c);
-  const condition = oneOf(c, c.b, c.input(0));
   const made = ["then_branch", "else_branch"].map((name) => branchOf(c, name));
   const types = made.find((body) => body !== undefined)?.outputs.map(({ value }) => value);
   if (types === undefined) throw new Decline("neither branch fits what it is given");
@@ -56,6 +55,7 @@ function ifOperation(
       "its branches give different types",
     );
   }
+  const condition = oneOf(c, c.b, c.input(0));
   const operands = [...captured(c.node.attributes, c).values()].filter((value) => !isKnown(value));
   return c.b.control({ kind: "if", bodies }, [condition, ...operands, ...operands]);
 }
