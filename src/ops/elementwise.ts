@@ -6,10 +6,10 @@ import type { Lane, LaneBuilder } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
 import { isFloat } from "../numerics/dtype.js";
 import type { FunctionName } from "../numerics/lane.js";
+import { floatRemainder } from "../numerics/remainder-lanes.js";
 import type { Tensor } from "../numerics/tensor.js";
 import {
   allInputs,
-  asFloat,
   atLeast,
   atMost,
   computeType,
@@ -81,58 +81,21 @@ function chain(l: LaneBuilder, xs: readonly Lane[], body: LaneFunction): Lane {
   return xs.reduce((acc, x) => body(l, acc, x));
 }
 
-/** x ** n for a small constant n, as the products that std::pow's callers expect. */
-function integerPower(l: LaneBuilder, x: Lane, n: number): Lane {
-  const mul = x.type === "i32" ? l.mulI : l.mul;
-  let result: Lane | undefined;
-  let square = x;
-  for (let rest = n; rest > 0; rest >>= 1) {
-    if (rest & 1) result = result === undefined ? square : mul(result, square);
-    if (rest > 1) square = mul(square, square);
-  }
-  return result ?? constLike(l, x, 1);
-}
-
-function lowerPow(c: LowerContext, exponent: Value): Value {
-  const x = c.input(0);
-  const constant = exponent.data?.data.length === 1 ? Number(exponent.data.data[0]) : undefined;
-  const integral = !isFloat(x.dtype);
-  const inShape = constant === undefined || exponent.shape.length > x.shape.length;
-  const map = (body: LaneFunction) => c.b.map(x.dtype, inShape ? [x, exponent] : [x], body);
-  if (constant !== undefined && Number.isInteger(constant) && constant >= 0 && constant <= 3) {
-    return map((l, a) => integerPower(l, a!, constant));
-  }
-  if (integral) {
-    if (constant === undefined || !Number.isInteger(constant) || constant < 0 || constant > 64) {
-      throw new Decline("a power of integers needs a small constant exponent");
-    }
-    return map((l, a) => integerPower(l, a!, constant));
-  }
-  if (constant === 0.5) {
-    // sqrt(-inf) is NaN and sqrt(-0) is -0 where pow gives inf and +0.
-    return map((l, a) => {
-      const infinite = l.eq(a!, l.constF(-Infinity));
-      return l.select(infinite, l.constF(Infinity), l.sqrt(l.add(a!, l.constF(0))));
-    });
-  }
-  return map((l, a, e) => l.pow(a!, e === undefined ? l.constF(constant!) : asFloat(l, e)));
-}
-
-/** Integers: the sign of the divisor (Python's %), or of the dividend with fmod. */
+/** The sign of the divisor (Python's %), or of the dividend with fmod. */
 function lowerMod(c: LowerContext): Value {
   const x = c.input(0);
-  if (isFloat(x.dtype)) {
-    throw new Decline("an exact floating remainder needs as many steps as the quotient has bits");
-  }
-  const signed = x.dtype.startsWith("i") && c.int("fmod", 0) === 0;
+  if (x.dtype === "f64") throw new Decline("an exact remainder of doubles takes 64-bit mantissas");
+  const signed = !x.dtype.startsWith("u") && c.int("fmod", 0) === 0;
   return mapLike(
     c,
     (l, a, d) => {
-      const rest = l.remI(a!, d!);
+      const rest = a!.type === "i32" ? l.remI(a!, d!) : floatRemainder(l, a!, d!);
       if (!signed) return rest;
-      const zero = l.constI(0);
-      const keep = l.or(l.eqI(rest, zero), l.leI(zero, l.xor(rest, d!)));
-      return l.selectI(keep, rest, l.addI(rest, d!));
+      const zero = constLike(l, rest, 0);
+      const isNegative = (lane: Lane) => lessThan(l, lane, zero);
+      const isRest = l.or(isNegative(rest), lessThan(l, zero, rest));
+      const differs = l.and(isRest, l.xor(isNegative(rest), isNegative(d!)));
+      return selectLike(l, differs, rest.type === "i32" ? l.addI(rest, d!) : l.add(rest, d!), rest);
     },
     c.input(1),
   );
@@ -164,30 +127,6 @@ function evaluateMod(c: EvaluateContext): readonly Tensor[] {
   ];
 }
 
-/** Powers of integers are exact and wrap; with a negative exponent they are cut off to an integer. */
-function evaluatePow(c: EvaluateContext): readonly Tensor[] {
-  const [base, exponent] = [c.tensorInput(0), c.tensorInput(1)];
-  return [
-    evaluateArithmetic([base, exponent], (a, e) => {
-      const n = Number(e);
-      if (!Number.isInteger(n) || n < 0) return Math.trunc(Number(a) ** n);
-      const wrapped = wrappedPower(BigInt(a), BigInt(n));
-      return typeof a === "bigint" ? wrapped : Number(BigInt.asIntN(32, wrapped));
-    }),
-  ];
-}
-
-/** The lowest 64 bits of a power, by squaring: the whole of it may not fit anywhere. */
-function wrappedPower(base: bigint, exponent: bigint): bigint {
-  let result = 1n;
-  let square = base;
-  for (let rest = exponent; rest > 0n; rest >>= 1n) {
-    if (rest & 1n) result = BigInt.asIntN(64, result * square);
-    square = BigInt.asIntN(64, square * square);
-  }
-  return result;
-}
-
 export const elementwiseOperators: readonly OperatorRecord[] = [
   ...functions.map(([name, since, row]) => unary(name, since, (l, x) => l[row](x))),
   unary("Abs", 1, (l, x) => (x.type === "i32" ? l.maxI(x, l.subI(l.constI(0), x)) : l.abs(x))),
@@ -206,14 +145,6 @@ export const elementwiseOperators: readonly OperatorRecord[] = [
   ...binary("Sub", (l, x, y) => (x!.type === "i32" ? l.subI(x!, y!) : l.sub(x!, y!))),
   ...binary("Mul", (l, x, y) => (x!.type === "i32" ? l.mulI(x!, y!) : l.mul(x!, y!))),
   ...binary("Div", (l, x, y) => (x!.type === "i32" ? l.divI(x!, y!) : l.div(x!, y!))),
-  operator("Pow", { since: 1, until: 6 }, (c) =>
-    lowerPow(c, alignOldBroadcast(c, c.input(0), c.input(1))),
-  ),
-  {
-    ...operator("Pow", 7, (c) => lowerPow(c, c.input(1))),
-    evaluate: evaluatePow,
-    infer: inferBroadcast((c) => c.input(0).dtype),
-  },
   {
     ...operator("Mod", 10, lowerMod),
     evaluate: evaluateMod,

@@ -87,15 +87,51 @@ function lowerBitCast(c: LowerContext): Value {
     c.invalid("L0202", `BitCast from ${x.dtype} to ${to} changes the size of an element`);
   }
   if (x.dtype === to) return x;
-  const integers = isInteger(x.dtype) && isInteger(to);
-  if (integers) return c.b.map(to, [x], (_, a) => a!);
-  if (x.dtype === "f32" && to === "i32") return c.b.map(to, [x], (l, a) => l.bitsI(a!));
-  if (x.dtype === "i32" && to === "f32") return c.b.map(to, [x], (l, a) => l.bitsF(a!));
-  throw new Decline("the vector engine reinterprets only between fp32 and int32");
+  if (isBits(x.dtype) && isBits(to)) return c.b.cast(x, to);
+  const [read, write] = [bitsOfFloat[x.dtype], floatOfBits[to]];
+  if (isBits(to) && read !== undefined) return c.b.map(to, [x], (l, a) => read(l, a!));
+  if (isBits(x.dtype) && write !== undefined) return c.b.map(to, [x], (l, a) => write(l, a!));
+  throw new Decline(`the vector engine does not reinterpret ${x.dtype} as ${to}`);
 }
 
-function isInteger(dtype: DType): boolean {
-  return dtypes[dtype].kind === "int" || dtypes[dtype].kind === "uint";
+type Reinterpretation = (l: LaneBuilder, x: Lane) => Lane;
+
+/** The bits of a float's storage, from what a register holds of it. */
+const bitsOfFloat: { readonly [T in DType]?: Reinterpretation } = {
+  f32: (l, x) => l.bitsI(x),
+  bf16: (l, x) => l.shrU(l.bitsI(x), l.constI(16)),
+  f16: (l, x) => {
+    const sign = l.and(l.shrU(l.bitsI(x), l.constI(16)), l.constI(0x8000));
+    const a = l.abs(x);
+    // From exponents biased by 127 to such by 15; a subnormal number counts its least places.
+    const normal = l.subI(l.shrU(l.bitsI(a), l.constI(13)), l.constI(112 << 10));
+    const finite = l.selectI(
+      l.lt(a, l.constF(2 ** -14)),
+      l.toI(l.mul(a, l.constF(2 ** 24))),
+      normal,
+    );
+    const bounded = l.selectI(l.eq(a, l.constF(Infinity)), l.constI(0x7c00), finite);
+    return l.or(sign, l.selectI(l.eq(x, x), bounded, l.constI(0x7e00)));
+  },
+};
+
+const floatOfBits: { readonly [T in DType]?: Reinterpretation } = {
+  f32: (l, x) => l.bitsF(x),
+  bf16: (l, x) => l.bitsF(l.shl(x, l.constI(16))),
+  f16: (l, x) => {
+    const code = l.and(x, l.constI(0x7fff));
+    const finite = l.mul(l.bitsF(l.shl(code, l.constI(13))), l.constF(2 ** 112));
+    const special = l.bitsF(l.or(l.shl(code, l.constI(13)), l.constI(0x7f800000)));
+    const magnitude = l.select(l.ltI(code, l.constI(0x7c00)), finite, special);
+    const sign = l.shl(l.and(x, l.constI(0x8000)), l.constI(16));
+    return l.bitsF(l.or(l.bitsI(magnitude), sign));
+  },
+};
+
+/** Types whose registers hold their bits; a bool has two values. */
+function isBits(dtype: DType): boolean {
+  const { kind } = dtypes[dtype];
+  return kind === "int" || kind === "uint" || kind === "bool";
 }
 
 function evaluateEqual(c: EvaluateContext): readonly Tensor[] {

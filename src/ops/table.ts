@@ -28,6 +28,7 @@ import { movementOperators } from "./movement.js";
 import { normalizationOperators } from "./normalization.js";
 import { paddingOperators } from "./padding.js";
 import { poolingOperators } from "./pooling.js";
+import { powerOperators } from "./powers.js";
 import { quantizationOperators } from "./quantization.js";
 import { quantizedConvOperators } from "./quantized-conv.js";
 import { randomOperators } from "./random.js";
@@ -55,6 +56,7 @@ import { weightOnlyOperators } from "./weight-only.js";
 
 export const operators: readonly OperatorRecord[] = [
   ...elementwiseOperators,
+  ...powerOperators,
   ...logicOperators,
   ...activationOperators,
   ...castOperators,

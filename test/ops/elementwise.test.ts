@@ -11,6 +11,8 @@ import {
 
 const special = tensorOf("f32", [8], [Number.NaN, Infinity, -Infinity, 0, -0, 1e-40, 3e38, -1.5]);
 
+const specialNumbers = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-40, 3e38, -1.5, -7e-45];
+
 const domains: Readonly<Record<string, readonly [number, number]>> = {
   Log: [0.01, 50],
   Sqrt: [0, 100],
@@ -106,7 +108,7 @@ const mixed: readonly OperatorCase[] = [
   {
     op: "Pow",
     about: "far beyond 64 bits",
-    lowered: false,
+    lowered: true,
     inputs: [
       tensorOf("i32", [3], [1, -1, 0]),
       tensorOf("i64", [3], [2 ** 52, 2 ** 52 + 1, 2 ** 40]),
@@ -116,7 +118,44 @@ const mixed: readonly OperatorCase[] = [
   pair("Mod", "i64"),
   pair("Mod", "u8"),
   pair("Mod", "i32", { about: "fmod i32", attributes: { fmod: 1 } }),
-  pair("Mod", "f32", { about: "fmod f32", attributes: { fmod: 1 }, lowered: false }),
+  ...(["f32", "f16", "f64"] as const).map((dtype) =>
+    pair("Mod", dtype, {
+      about: `fmod ${dtype}`,
+      attributes: { fmod: 1 },
+      lowered: dtype !== "f64",
+      tolerance: 0,
+    }),
+  ),
+  {
+    op: "Mod",
+    about: "fmod, special values",
+    attributes: { fmod: 1 },
+    inputs: [tensorOf("f32", [9, 1], specialNumbers), tensorOf("f32", [9], specialNumbers)],
+    lowered: true,
+    tolerance: 0,
+  },
+  ...(["i8", "i16", "i32", "u8", "u16"] as const).flatMap((dtype) =>
+    [0, 1].map((fmod) =>
+      pair("Mod", dtype, { about: `${dtype}, fmod ${fmod}`, attributes: { fmod }, lowered: true }),
+    ),
+  ),
+  ...(["i32", "i64"] as const).map(
+    (dtype): OperatorCase => ({
+      op: "Pow",
+      about: `i32 to the power of ${dtype}`,
+      inputs: [
+        tensorOf("i32", [7, 1], [0, 1, -1, 2, -3, 7, 12]),
+        tensorOf(dtype, [8], [0, 1, 2, 3, 5, 6, 7, 8]),
+      ],
+      lowered: true,
+    }),
+  ),
+  {
+    op: "Pow",
+    about: "of nothing",
+    inputs: [tensorOf("i32", [0, 3], []), tensorOf("i32", [3], [1, 2, 3])],
+    lowered: true,
+  },
   ...[2, 3, 0.5, -1, 0, 1].map((exponent) => ({
     op: "Pow",
     about: `to ${exponent}`,
