@@ -6,7 +6,7 @@ import type { Tensor } from "../numerics/tensor.js";
 import type { DType } from "../numerics/dtype.js";
 import { evaluateBroadcast } from "./broadcast.js";
 import { operator, range } from "./helpers.js";
-import { hostOperator, int64Tensor, numbersOf, shapeless, stringTensor, tensorOf } from "./host.js";
+import { hostOperator, int64Tensor, stringTensor, tensorOf } from "./host.js";
 import { Decline, type EvaluateContext, type NodeContext, type OperatorRecord } from "./record.js";
 
 export const stringOperators: readonly OperatorRecord[] = [
@@ -27,7 +27,6 @@ export const stringOperators: readonly OperatorRecord[] = [
     },
     (c) => [{ dtype: "bool", shape: c.input(0).shape }],
   ),
-  hostOperator("TfIdfVectorizer", { since: 9 }, vectorize, () => shapeless("f32")),
   operator("ImageDecoder", { since: 20, note: "refused: decode images before" }, () => {
     throw new Decline("image files are to be decoded before they are given to the model");
   }),
@@ -109,73 +108,6 @@ function fullPattern(c: EvaluateContext): RegExp {
 }
 
 /** Counts of n-grams with up to max_skip_count positions left out between their elements. */
-function vectorize(c: EvaluateContext): readonly Tensor[] {
-  const x = c.tensorInput(0);
-  const elements: readonly (number | string)[] = Array.isArray(x.data)
-    ? x.data
-    : Array.from(numbersOf(x));
-  const rowLength = x.shape.at(-1) ?? 1;
-  const rows = x.shape.length > 1 ? x.shape[0]! : 1;
-  const grams = gramsOf(c);
-  const width = 1 + Math.max(-1, ...(c.ints("ngram_indexes") ?? []));
-  const mode = c.string("mode", "TF");
-  const result = new Float64Array(rows * width);
-  for (const row of range(0, rows)) {
-    const own = elements.slice(row * rowLength, (row + 1) * rowLength);
-    for (const { items, output, weight } of grams) {
-      const count = countGram(c, own, items);
-      if (count === 0) continue;
-      result[row * width + output]! +=
-        mode === "TF" ? count : mode === "IDF" ? weight : count * weight;
-    }
-  }
-  return [tensorOf("f32", [...x.shape.slice(0, -1), width], result)];
-}
-
-interface Gram {
-  readonly items: readonly (number | string)[];
-  readonly output: number;
-  readonly weight: number;
-}
-
-function gramsOf(c: EvaluateContext): readonly Gram[] {
-  const starts = c.ints("ngram_counts") ?? c.invalid("L0108", "ngram_counts is missing");
-  const outputs = c.ints("ngram_indexes") ?? c.invalid("L0108", "ngram_indexes is missing");
-  const pool = c.strings("pool_strings") ?? c.ints("pool_int64s") ?? [];
-  const weights = c.floats("weights");
-  const [shortest, longest] = [c.int("min_gram_length", 1), c.int("max_gram_length", 1)];
-  const grams: Gram[] = [];
-  let number = 0;
-  for (const [i, start] of starts.entries()) {
-    const length = i + 1;
-    for (let at = start; at + length <= (starts[i + 1] ?? pool.length); at += length) {
-      const gram = {
-        items: pool.slice(at, at + length),
-        output: outputs[number]!,
-        weight: weights?.[number] ?? 1,
-      };
-      number++;
-      if (length >= shortest && length <= longest) grams.push(gram);
-    }
-  }
-  return grams;
-}
-
-function countGram(
-  c: EvaluateContext,
-  row: readonly (number | string)[],
-  items: readonly (number | string)[],
-): number {
-  const skips = items.length === 1 ? 0 : c.int("max_skip_count", 0);
-  let count = 0;
-  for (const distance of range(1, skips + 2)) {
-    for (const start of range(0, row.length - (items.length - 1) * distance)) {
-      if (items.every((item, i) => row[start + i * distance] === item)) count++;
-    }
-  }
-  return count;
-}
-
 type Label = string | number | bigint;
 
 /** Values of one attribute family of LabelEncoder (keys_*, values_*), and their element type. */

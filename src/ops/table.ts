@@ -28,6 +28,7 @@ import { movementOperators } from "./movement.js";
 import { normalizationOperators } from "./normalization.js";
 import { paddingOperators } from "./padding.js";
 import { poolingOperators } from "./pooling.js";
+import { gramOperators } from "./grams.js";
 import { powerOperators } from "./powers.js";
 import { quantizationOperators } from "./quantization.js";
 import { quantizedConvOperators } from "./quantized-conv.js";
@@ -91,6 +92,7 @@ export const operators: readonly OperatorRecord[] = [
   ...lossOperators,
   ...trainingOperators,
   ...stringOperators,
+  ...gramOperators,
   ...sequenceOperators,
   ...controlFlowOperators,
   ...contribMathOperators,

@@ -203,6 +203,26 @@ const texts: readonly OperatorCase[] = [
       },
       inputs: [tensorOf("i64", [2, 6], [5, 5, 4, 7, 8, 2, 5, 4, 3, 3, 7, 8])],
       outputs: ["f32"],
+      open: ["N", 6],
+      lowered: true,
+    }),
+  ),
+  ...[[3], [2, 1], [1, 0]].map(
+    (shape): OperatorCase => ({
+      op: "TfIdfVectorizer",
+      about: `of ${shape.join(" x ")} words`,
+      attributes: {
+        mode: "TF",
+        min_gram_length: 1,
+        max_gram_length: 2,
+        max_skip_count: 5,
+        ngram_counts: [0, 2],
+        ngram_indexes: [0, 1, 3],
+        pool_int64s: [2, 3, 3, 5],
+      },
+      inputs: [numbers("i32", shape, [2, 5])],
+      outputs: ["f32"],
+      lowered: true,
     }),
   ),
   {
