@@ -23,7 +23,7 @@ export interface CellWeights {
   readonly state: Value;
   /** [gates * hidden], already in the gates' inputs. */
   readonly bias: Value | undefined;
-  /** The state's own bias, where it must not be added to the inputs' bias. */
+  /** [hidden]: the state's own bias of the last gate, where it must not be added to the inputs' bias. */
   readonly stateBias: Value | undefined;
   /** [3 * hidden]: of the gates input, output, forget. */
   readonly peepholes: Value | undefined;
@@ -67,24 +67,34 @@ function prepareLstm(c: LowerContext, weights: CellWeights, direction: number): 
   const [peepInput, peepOutput, peepForget] = range(0, 3).map((gate) =>
     weights.peepholes === undefined ? undefined : gateOf(c, weights.peepholes, gate, weights, 0),
   );
-  return (gates, state) => {
-    const sums = add(c, gates, timesState(c, state.hidden, weights));
-    const [input, output, forget, cell] = range(0, 4).map((i) => gateOf(c, sums, i, weights, 1));
-    const memory = c.b.map(
+  return (gates, { hidden: before, memory: kept }) => {
+    const product = timesState(c, before, weights);
+    // A vec reads no more than eight operands: with peepholes the sums go first.
+    const sums = weights.peepholes === undefined ? [gates, product] : [add(c, gates, product)];
+    const [input, output, forget, cell] = range(0, 4).map((gate) =>
+      sums.map((sum) => gateOf(c, sum, gate, weights, 1)),
+    );
+    const memory = mapSums(
+      c,
       weights.dtype,
-      given(input!, forget!, cell!, state.memory!, peepInput, peepForget),
+      [input!, forget!, cell!, [kept!], ...given(peepInput, peepForget).map((p) => [p])],
       (l, i, fo, ce, m, pi, pf) => {
         const opened = f!(l, pi === undefined ? i! : l.add(i!, l.mul(pi, m!)));
-        const kept = couples
+        const held = couples
           ? l.sub(l.constF(1), opened)
           : f!(l, pf === undefined ? fo! : l.add(fo!, l.mul(pf, m!)));
-        return l.add(l.mul(kept, m!), l.mul(opened, g!(l, ce!)));
+        return l.add(l.mul(held, m!), l.mul(opened, g!(l, ce!)));
       },
     );
-    const hidden = c.b.map(weights.dtype, given(output!, memory, peepOutput), (l, o, m, po) => {
-      const opened = f!(l, po === undefined ? o! : l.add(o!, l.mul(po, m!)));
-      return l.mul(opened, h!(l, m!));
-    });
+    const hidden = mapSums(
+      c,
+      weights.dtype,
+      [output!, [memory], ...given(peepOutput).map((p) => [p])],
+      (l, o, m, po) => {
+        const opened = f!(l, po === undefined ? o! : l.add(o!, l.mul(po, m!)));
+        return l.mul(opened, h!(l, m!));
+      },
+    );
     return { hidden, memory };
   };
 }
@@ -93,58 +103,41 @@ function prepareLstm(c: LowerContext, weights: CellWeights, direction: number): 
 function prepareGru(c: LowerContext, weights: CellWeights, direction: number): Step {
   const [f, g] = activationsOf(c, ["Sigmoid", "Tanh"], direction);
   const linearFirst = c.int("linear_before_reset", 0) !== 0;
-  const { dtype, hidden: size } = weights;
-  const candidate: CellWeights = {
-    ...weights,
-    state: c.b.sliceAxis(weights.state, 0, 2 * size, size),
-  };
-  const control: CellWeights = { ...weights, state: c.b.sliceAxis(weights.state, 0, 0, 2 * size) };
-  const [controlBias, candidateBias] =
-    weights.stateBias === undefined
-      ? [undefined, undefined]
-      : [
-          c.b.sliceAxis(weights.stateBias, 0, 0, 2 * size),
-          c.b.sliceAxis(weights.stateBias, 0, 2 * size, size),
-        ];
-  return (gates, { hidden }) => {
-    const own = c.b.sliceAxis(gates, 1, 0, 2 * size);
-    const products = timesState(c, hidden, control);
-    const sums = c.b.map(dtype, given(own, products, controlBias), addAll);
-    const [update, reset] = range(0, 2).map((i) => gateOf(c, sums, i, weights, 1));
-    const input = gateOf(c, gates, 2, weights, 1);
-    const proposal = linearFirst
-      ? c.b.map(
-          dtype,
-          given(input, reset!, timesState(c, hidden, candidate), candidateBias),
-          (l, x, r, product, bias) => {
-            const linear = bias === undefined ? product! : l.add(product!, bias);
-            return g!(l, l.add(x!, l.mul(f!(l, r!), linear)));
-          },
-        )
-      : proposalAfterReset(c, { input, reset: reset!, hidden, candidate, f: f!, g: g! });
-    return {
-      hidden: c.b.map(dtype, [update!, proposal, hidden], (l, z, p, h) => {
-        const opened = f!(l, z!);
-        return l.add(l.mul(l.sub(l.constF(1), opened), p!), l.mul(opened, h!));
-      }),
+  const { dtype, hidden: size, stateBias } = weights;
+  const gate = (values: readonly Value[], number: number): readonly Value[] =>
+    values.map((value) => gateOf(c, value, number, weights, 1));
+  const blend = (update: readonly Value[], proposal: Value, hidden: Value): CellState => ({
+    hidden: mapSums(c, dtype, [update, [proposal], [hidden]], (l, z, p, h) => {
+      const opened = f!(l, z!);
+      return l.add(l.mul(l.sub(l.constF(1), opened), p!), l.mul(opened, h!));
+    }),
+  });
+  if (linearFirst) {
+    return (gates, { hidden }) => {
+      const product = timesState(c, hidden, weights);
+      const linear = [...gate([product], 2), ...given(stateBias)];
+      const terms = [gate([gates], 2), gate([gates, product], 1), linear];
+      const proposal = mapSums(c, dtype, terms, (l, x, r, p) =>
+        g!(l, l.add(x!, l.mul(f!(l, r!), p!))),
+      );
+      return blend(gate([gates, product], 0), proposal, hidden);
     };
+  }
+  const ofGates = (start: number, length: number): CellWeights => ({
+    ...weights,
+    state: c.b.sliceAxis(weights.state, 0, start * size, length * size),
+  });
+  const [control, candidate] = [ofGates(0, 2), ofGates(2, 1)];
+  return (gates, { hidden }) => {
+    const product = timesState(c, hidden, control);
+    const kept = mapSums(c, dtype, [gate([gates, product], 1), [hidden]], (l, r, h) =>
+      l.mul(f!(l, r!), h!),
+    );
+    const again = timesState(c, kept, candidate);
+    const terms = [[...gate([gates], 2), again]];
+    const proposal = mapSums(c, dtype, terms, (l, x) => g!(l, x!));
+    return blend(gate([gates, product], 0), proposal, hidden);
   };
-}
-
-interface ResetParts {
-  readonly input: Value;
-  readonly reset: Value;
-  readonly hidden: Value;
-  readonly candidate: CellWeights;
-  readonly f: Activation;
-  readonly g: Activation;
-}
-
-function proposalAfterReset(c: LowerContext, parts: ResetParts): Value {
-  const { dtype } = parts.candidate;
-  const kept = c.b.map(dtype, [parts.reset, parts.hidden], (l, r, h) => l.mul(parts.f(l, r!), h!));
-  const product = timesState(c, kept, parts.candidate);
-  return c.b.map(dtype, [parts.input, product], (l, x, p) => parts.g(l, l.add(x!, p!)));
 }
 
 function prepareRnn(c: LowerContext, weights: CellWeights, direction: number): Step {
@@ -173,6 +166,19 @@ function gateOf(
 
 function add(c: LowerContext, x: Value, y: Value): Value {
   return c.b.map(x.dtype, [x, y], addAll);
+}
+
+/** A map of sums: what is listed together reaches the body as one lane. */
+function mapSums(
+  c: LowerContext,
+  dtype: DType,
+  terms: readonly (readonly Value[])[],
+  body: (l: LaneBuilder, ...sums: Lane[]) => Lane,
+): Value {
+  return c.b.map(dtype, terms.flat(), (l, ...lanes) => {
+    const left = [...lanes];
+    return body(l, ...terms.map((own) => addAll(l, ...left.splice(0, own.length))));
+  });
 }
 
 function addAll(l: LaneBuilder, ...lanes: Lane[]): Lane {

@@ -266,14 +266,17 @@ function weightsOf(c: LowerContext, cell: Cell, sizes: Sizes, direction: number)
       ? [undefined, undefined]
       : [c.b.sliceAxis(both, 0, 0, gates), c.b.sliceAxis(both, 0, gates, gates)];
   const separate = cell.separatesStateBias(c);
-  const bias = inputBias === undefined || separate ? inputBias : add(c, inputBias, stateBias!);
+  const apart = gates - hidden;
+  const added = (x: Value): Value =>
+    separate ? c.b.pad(c.b.sliceAxis(x, 0, 0, apart), [0], [hidden], 0) : x;
+  const bias = inputBias && add(c, inputBias, added(stateBias!));
   return {
     dtype,
     hidden,
     input: own(c.input(1)),
     state: own(c.input(2)),
     bias,
-    stateBias: separate ? stateBias : undefined,
+    stateBias: separate && stateBias ? c.b.sliceAxis(stateBias, 0, apart, hidden) : undefined,
     peepholes: c.inputs[7] === undefined ? undefined : own(c.input(7)),
   };
 }

@@ -127,14 +127,16 @@ function isRead({ groups, scans }: LoopParts, root: StorageRoot): boolean {
 
 /** What a group reads, in L1 or in memory. */
 export function rootsRead(prepared: LoopGroup["prepared"]): readonly StorageRoot[] {
-  const { leaves } = prepared;
-  const operands =
-    "contract" in prepared ? [prepared.a, prepared.b, prepared.zeroA, prepared.zeroB] : [];
-  return [...leaves, ...operands].flatMap((leaf) =>
-    leaf === undefined
-      ? []
-      : [leaf.access, leaf.decode?.scale, leaf.decode?.zero].flatMap((a) => a?.storage.root ?? []),
+  return [...prepared.leaves, ...operandsOf(prepared)].flatMap(({ access, decode }) =>
+    [access, decode?.scale, decode?.zero].flatMap((a) => a?.storage.root ?? []),
   );
+}
+
+/** What a contraction multiplies. */
+function operandsOf(prepared: LoopGroup["prepared"]): readonly Leaf[] {
+  if (!("contract" in prepared)) return [];
+  const { a, b, zeroA, zeroB } = prepared;
+  return [a, b, zeroA, zeroB].filter((leaf) => leaf !== undefined);
 }
 
 function writeFirst({ writer, resident }: LoopWriter, { first, taken }: LoopState): void {
@@ -212,11 +214,22 @@ function writeGroup(loop: LoopWriter, group: OpenGroup, trip: number): void {
   if (contraction === undefined) emitLevels(state);
   else {
     emitContraction(contraction);
-    emitRoot(state);
+    if (!isReadAsSums(loop, group)) emitRoot(state);
   }
   const result = state.computed.get(state.prepared.group.root.outputs[0]!);
   if (result === undefined) throw new InternalError(`${root.name} is not computed in its loop`);
   loop.resident.set(root, { tile: result.value, role: state.role });
+}
+
+/** Whether only vecs read the sums, which they can where they are. */
+function isReadAsSums({ parts }: LoopWriter, { state, root }: OpenGroup): boolean {
+  const { op, outputs } = state.prepared.group.root;
+  const isSum = op.kind === "contract" && ["f32", "i32"].includes(outputs[0]!.dtype);
+  const isMultiplied = parts.groups.some(({ prepared }) =>
+    operandsOf(prepared).some((leaf) => leaf.access.storage.root === root),
+  );
+  const stored = [...parts.scans, ...parts.states.map(({ last }) => last)];
+  return isSum && !isMultiplied && !stored.some(({ from }) => from === root);
 }
 
 /** Slots of the states that a group's result is the next of. */
