@@ -82,7 +82,9 @@ export function exactQuotient(c: LowerContext, a: Dim, b: Dim, sentence: () => s
 
 function squeeze(c: LowerContext): Value {
   const x = c.input(0);
-  const axes = c.ints("axes") ?? c.knownInts(1, "the axes");
+  const listed = c.ints("axes") ?? [];
+  // A file cannot tell an attribute that lists nothing from one that is left out; an input that lists nothing can.
+  const axes = listed.length > 0 ? listed : c.knownInts(1, "the axes");
   const isOne = (dim: Dim): boolean =>
     (dimMin(dim) > 1 ? 0 : staticDim(dim, "whether Squeeze removes it depends on it")) === 1;
   if (axes === undefined) {

@@ -195,6 +195,21 @@ const refused: readonly Found[] = [
 
 const equal: readonly Found[] = [
   {
+    about: "an attribute without axes to squeeze, which stands for all of one element",
+    model: {
+      opset: 11,
+      inputs: { x: "f32[1, 2, 1]" },
+      nodes: [
+        { ...node("Squeeze", ["x"], ["y"]), attribute: [{ name: "axes", type: 7 }] },
+        node("Concat", ["y", "two"], ["z"], { axis: 0 }),
+      ],
+      initializers: { two: f32([2], [1, 2]) },
+      outputs: { z: "f32[4]" },
+    },
+    runs: [{ x: random("f32", 1, 2, 1) }],
+    verdict: "equal",
+  },
+  {
     about: "outputs that operators do not have, and nobody reads",
     model: {
       inputs: { x: "f32[2]" },

@@ -49,6 +49,12 @@ function randomValue(port: ModelPort, choice: Choice): HostValue | undefined {
     const items = Array.from({ length: r.integer(0, 3) }, tensor).filter((x) => x !== undefined);
     return { kind, elementType: dtype, items };
   }
+  if (kind === "map") {
+    const count = r.integer(0, 4);
+    const keyType = r.pick(["i64", "string"] as const);
+    const keys = tensorOf(r, keyType, [count]);
+    return { kind, keys, values: tensorOf(r, dtype, [count], choice.temper) };
+  }
   return tensor();
 }
 

@@ -40,6 +40,11 @@ const exceptions: readonly Exception[] = [
     applies: ({ operator, read }) => /^(Reduce|Arg)/.test(operator) && read.some(isEmpty),
   },
   {
+    why: "no axes to squeeze are all axes to it",
+    applies: ({ operator, read: [, axes] }) =>
+      operator === "Squeeze" && axes !== undefined && isEmpty(axes),
+  },
+  {
     why: "it rounds every term of the sum",
     applies: ({ operator, read }) =>
       operator.startsWith("ReduceLogSum") && read.some(({ dtype }) => !isFloat(dtype)),
