@@ -26,6 +26,8 @@ export interface Finding {
   /** The ONNX nodes that it concerns, the most likely first. */
   readonly nodes: readonly Origin[];
   readonly kernel?: string;
+  /** The trips and branches that it stands in, outermost first. */
+  readonly within?: readonly string[];
   readonly instruction?: {
     readonly number: number;
     readonly text: string;

@@ -5,7 +5,7 @@
 import type { Storage, TiledGraph } from "../compiler/tiled.js";
 import { evaluateDim } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
-import type { Executable } from "../isa/executable.js";
+import type { Executable, Step } from "../isa/executable.js";
 import {
   bytesFromData,
   dataFromBytes,
@@ -40,21 +40,29 @@ interface ImagePart {
 /** What an element holds that nobody has written: a pattern that computed numbers do not have. */
 const unwritten = 0xa5;
 
-export function createImages(
-  executable: Executable,
-  tiled: TiledGraph,
-  truth: ReadonlyMap<Value, HostValue>,
-  bindings: ReadonlyMap<string, number>,
-): readonly Image[] {
+export interface ImageOptions {
+  readonly executable: Executable;
+  readonly tiled: TiledGraph;
+  /** Of the graph, or of one trip or branch. */
+  readonly steps: readonly Step[];
+  readonly truth: ReadonlyMap<Value, HostValue>;
+  readonly bindings: ReadonlyMap<string, number>;
+  /** Around a body: what no value of the body lies in is as it is there. */
+  readonly outer?: readonly Image[];
+}
+
+export function createImages(options: ImageOptions): readonly Image[] {
+  const { executable, tiled, steps, truth, bindings, outer } = options;
   const parts = partsOf(tiled, truth, bindings);
   const written = new Set<number>();
-  for (const step of executable.steps) {
+  for (const step of steps) {
     if (step.kind !== "launch") continue;
     executable.programs[step.program]!.bindings.forEach(({ access }, i) => {
       if (access !== "read") written.add(step.bindings[i]!.buffer);
     });
   }
   return executable.buffers.map(({ name, dtype, elements, constantOffset }, buffer): Image => {
+    if (outer !== undefined && !parts.has(buffer)) return outer[buffer]!;
     const length = byteLength(dtype, elements);
     const image: Image = {
       name,

@@ -2,7 +2,7 @@
  * Every launch of an executable by itself, on what its operands should hold. Where the engine gives something else than
  * the graph, the kernel's evaluator and the reference simulator say who is to blame.
  */
-import type { TiledGraph, WrittenKernel } from "../compiler/tiled.js";
+import type { TiledStep, WrittenKernel } from "../compiler/tiled.js";
 import { memoryCells } from "../ir/cells.js";
 import { evaluateDim } from "../ir/dim.js";
 import { evaluateKernel } from "../ir/kernel-evaluate.js";
@@ -29,7 +29,9 @@ import { firstWrongInstruction, type WrongInstruction } from "./bisect-program.j
 
 export interface LaunchCheck {
   readonly executable: Executable;
-  readonly tiled: TiledGraph;
+  /** Those of the graph, or of one trip or branch, as phase 6 and as phase 4 have them. */
+  readonly steps: readonly Step[];
+  readonly tiledSteps: readonly TiledStep[];
   readonly images: readonly Image[];
   readonly bindings: ReadonlyMap<string, number>;
   readonly engine: Engine;
@@ -37,15 +39,14 @@ export interface LaunchCheck {
 
 /** Undefined where every launch is right. */
 export function checkLaunches(check: LaunchCheck): Finding | undefined {
-  const { executable, tiled, engine } = check;
-  const { steps } = executable;
+  const { executable, steps, tiledSteps, engine } = check;
   const launches = steps.flatMap((step) => (step.kind === "launch" ? [step] : []));
-  const kernels = tiled.steps.flatMap((step) => (step.kind === "launch" ? [step.written] : []));
+  const kernels = tiledSteps.flatMap((step) => (step.kind === "launch" ? [step.written] : []));
   const prepared = new Map<number, PreparedProgram>();
   const memory = engine.allocate(Math.max(...launches.map((step) => sizeOf(check, step)), 1));
   try {
     for (const [number, step] of steps.entries()) {
-      // What branches and loops do is not checked here; behind them is what they should have left.
+      // Bodies are checked by themselves; behind them is what they should have left.
       if (step.kind === "if" || step.kind === "loop") {
         for (const buffer of changedBy(check, step)) holdTruth(check.images[buffer]!);
       }

@@ -94,6 +94,7 @@ function evaluateAfter(
   { regions }: GraphAfter,
   graph: Graph,
   inputs: Values,
+  known?: Bindings,
 ): readonly HostValue[] {
   const evaluateHost = (
     op: HostOperation,
@@ -109,6 +110,7 @@ function evaluateAfter(
     graph,
     conformed(graph, inputs) as ReadonlyMap<string, NonTensorValue>,
     evaluateHost as never,
+    known,
   );
   return graph.outputs.map(({ name }) => outputs.get(name)!);
 }
@@ -165,8 +167,12 @@ function valuesOf(after: GraphAfter, inputs: Values): Values {
   return new Map([...graphValues(after, inputs)].map(([{ name }, value]) => [name, value]));
 }
 
-/** Every value that a node of the graph makes or reads, evaluated. */
-export function graphValues(after: GraphAfter, inputs: Values): ReadonlyMap<Value, HostValue> {
+/** Every value that a node of the graph makes or reads, evaluated; of a body, symbols from outside are `known`. */
+export function graphValues(
+  after: GraphAfter,
+  inputs: Values,
+  known?: Bindings,
+): ReadonlyMap<Value, HostValue> {
   const { graph } = after;
   const values = new Set([
     ...graph.inputs,
@@ -175,7 +181,7 @@ export function graphValues(after: GraphAfter, inputs: Values): ReadonlyMap<Valu
   ]);
   const all = [...values];
   const named = { ...graph, outputs: all.map((value, i) => ({ name: `${i}`, value })) };
-  const results = evaluateAfter(after, named, inputs);
+  const results = evaluateAfter(after, named, inputs, known);
   return new Map(all.map((value, i) => [value, results[i]!]));
 }
 

@@ -22,8 +22,7 @@ import { conform } from "../runtime/transfer.js";
 import { loadExecutable } from "../runtime/walk.js";
 import type { Engine } from "../sim/engine.js";
 import { bitDifference, type Finding, type Level } from "./bisect-finding.js";
-import { createImages } from "./bisect-images.js";
-import { checkLaunches } from "./bisect-launches.js";
+import { checkSteps } from "./bisect-bodies.js";
 import { checkOperators } from "./bisect-operators.js";
 import { checkPasses, type GraphAfter, graphValues, outputsOf } from "./bisect-passes.js";
 
@@ -148,9 +147,16 @@ function compileInStages(options: BisectOptions): Stages {
 function checkAllLaunches(options: BisectOptions, stages: Stages): Finding | undefined {
   const { executable, tiled, graphs } = stages;
   const truth = graphValues(graphs.at(-1)!, options.inputs);
-  const bindings = bindingsOf(truth);
-  const images = createImages(executable, tiled, truth, bindings);
-  const finding = checkLaunches({ executable, tiled, images, bindings, engine: options.engine });
+  const finding = checkSteps(
+    { executable, tiled, after: graphs.at(-1)!, engine: options.engine },
+    {
+      steps: executable.steps,
+      tiledSteps: tiled.steps,
+      truth,
+      bindings: bindingsOf(truth),
+      within: [],
+    },
+  );
   const isFused = finding?.level === "kernel" && finding.nodes.length > 1;
   return isFused && options.fuse !== false ? withoutFusion(finding, options) : finding;
 }
@@ -195,9 +201,6 @@ async function checkSchedule(
     const difference = bitDifference(name, got, outer);
     if (difference === undefined) continue;
     const notes = ["every launch is right by itself: look at placement, copies and host regions"];
-    if (executable.steps.some(({ kind }) => kind === "if" || kind === "loop")) {
-      notes.push("launches in loops and branches have only been run as a whole");
-    }
     return { level: "schedule", pass: "place", nodes: [], difference, excerpt: [], notes };
   }
   return undefined;

@@ -25,6 +25,7 @@ function findingLines(finding: Finding): string[] {
   const [first, ...others] = nodes;
   return [
     `the first that is wrong: ${placeText(finding)}`,
+    ...(finding.within ?? []).map((place) => `in ${place}`),
     ...(first === undefined ? [] : [`ONNX node: ${first.operator} "${first.node}"`]),
     ...(others.length === 0 ? [] : [`with it: ${others.slice(0, 5).map(nodeText).join(", ")}`]),
     ...(difference === undefined ? [] : [differenceText(difference)]),

@@ -5,6 +5,7 @@ import { withAllOutputs } from "../../src/analysis/bisect-operators.js";
 import { printBisection } from "../../src/analysis/print-bisect.js";
 import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
 import type { Stage } from "../../src/compiler/compile.js";
+import type { TiledStep } from "../../src/compiler/tiled.js";
 import type { Graph } from "../../src/ir/graph.js";
 import type { Kernel, KernelNode } from "../../src/ir/kernel.js";
 import type { Executable } from "../../src/isa/executable.js";
@@ -16,7 +17,7 @@ import { deviceBytes, type Engine } from "../../src/sim/engine.js";
 import { createJitEngine } from "../../src/sim/jit/jit.js";
 import { mini } from "../../src/target/machines/mini.js";
 import { chosenTwice } from "../support/data-dependent.js";
-import { f32, node, onnxModel } from "../support/onnx-builder.js";
+import { f32, graphProto, node, onnxModel } from "../support/onnx-builder.js";
 import { Random } from "../support/random.js";
 
 const random = new Random(20);
@@ -318,6 +319,151 @@ describe("a schedule", () => {
       level: "schedule",
       difference: { tensor: expect.any(String) },
     });
+  });
+});
+
+describe("in the body of a loop", () => {
+  /** Halves until all are small; a branch in every trip. */
+  const looping = onnxModel({
+    inputs: { x: "f32[6, 70]" },
+    initializers: {
+      trips: { dtype: "i64", shape: [], data: BigInt64Array.of(5n) },
+      half: f32([], [0.5]),
+      one: f32([], [1]),
+      w: numbers(70, 70),
+    },
+    nodes: [
+      node(
+        "Loop",
+        ["trips", "", "x"],
+        ["last"],
+        {
+          body: {
+            graph: graphProto({
+              inputs: { i: "i64[]", go: "bool[]", s: "f32[6, 70]" },
+              nodes: [
+                node("Mul", ["s", "half"], ["less"], {}, "halving"),
+                node("ReduceMax", ["less"], ["most"], { keepdims: 0 }, "largest"),
+                node("Greater", ["most", "one"], ["on"], {}, "compare"),
+                node(
+                  "If",
+                  ["on"],
+                  ["next"],
+                  {
+                    then_branch: {
+                      graph: graphProto({
+                        nodes: [node("Abs", ["less"], ["a"], {}, "positive")],
+                        outputs: { a: "f32[6, 70]" },
+                      }),
+                    },
+                    else_branch: {
+                      graph: graphProto({
+                        nodes: [node("MatMul", ["less", "w"], ["b"], {}, "inner")],
+                        outputs: { b: "f32[6, 70]" },
+                      }),
+                    },
+                  },
+                  "choice",
+                ),
+              ],
+              outputs: { on: "bool[]", next: "f32[6, 70]" },
+            }),
+          },
+        },
+        "loop",
+      ),
+      node("Neg", ["last"], ["y"], {}, "after"),
+    ],
+    outputs: { y: "f32[6, 70]" },
+  });
+  const given = new Map([["x", f32([6, 70], new Array<number>(420).fill(5))]]);
+  const wanted = evaluateModel(looping, given);
+
+  function inLoop(changed: Partial<BisectOptions>) {
+    return bisect({
+      model: looping,
+      inputs: given,
+      expected: wanted,
+      rule: modelRule,
+      machine: mini,
+      machineHash: "",
+      precision: "fp32",
+      engine: createJitEngine(),
+      ...changed,
+    });
+  }
+
+  const within = ['trip 2 of Loop "loop"', 'the second branch of If "choice"'];
+
+  test("nothing is wrong with what is right", async () => {
+    expect((await inLoop({})).finding).toBeUndefined();
+  });
+
+  test("a kernel is named with its trip, its branch and its node", async () => {
+    const spoil = (steps: readonly TiledStep[]): TiledStep[] =>
+      steps.map((step) => {
+        if (step.kind === "if" || step.kind === "loop") {
+          return { ...step, bodies: step.bodies.map(spoil) };
+        }
+        if (step.kind !== "launch" || !step.origins.some((o) => o.node === "inner")) return step;
+        return { ...step, written: { ...step.written, kernel: wrongKernel(step.written.kernel) } };
+      });
+    const edit = editing({
+      tile: (stage: Extract<Stage, { kind: "tiled" }>) => ({
+        ...stage,
+        tiled: { ...stage.tiled, steps: spoil(stage.tiled.steps) },
+      }),
+    });
+    const { finding, checked } = await inLoop({ edit });
+    expect(finding).toMatchObject({ level: "kernel", kernel: "matmul", within });
+    expect(finding!.nodes[0]).toEqual({ node: "inner", operator: "MatMul" });
+    expect(printBisection({ checked, finding: finding! })).toMatch(
+      'in trip 2 of Loop "loop"\nin the second branch of If "choice"\nONNX node: MatMul "inner"',
+    );
+  });
+
+  test("a program is named with its trip, its branch and the instruction", async () => {
+    const change = (nodes: readonly ProgramNode[]): ProgramNode[] =>
+      nodes.map((n): ProgramNode => {
+        if (n.kind === "loop") return { ...n, body: change(n.body) };
+        if (n.kind === "barrier") return n;
+        const body = withoutLastPosition(n.instruction.body);
+        return { ...n, instruction: { ...n.instruction, body } };
+      });
+    const edit = editing({
+      emit: (stage: Extract<Stage, { kind: "executable" }>) => {
+        const { programs } = stage.executable;
+        const changed = programs.map((program) => ({ ...program, body: change(program.body) }));
+        return { ...stage, executable: { ...stage.executable, programs: changed } };
+      },
+    });
+    const { finding } = await inLoop({ edit });
+    expect(finding).toMatchObject({ level: "program", pass: "emit", within });
+    expect(finding!.instruction!.text).toMatch(/^mma /);
+  });
+
+  test("an engine is named with the first trip that it runs wrong", async () => {
+    const jit = createJitEngine();
+    let runs = 0;
+    const engine: Engine = {
+      ...jit,
+      prepare(program) {
+        const prepared = jit.prepare(program);
+        if (!program.name.startsWith("mul")) return prepared;
+        const written = program.bindings.findIndex(({ access }) => access === "write");
+        return {
+          run(launch) {
+            const result = prepared.run(launch);
+            const at = launch.bindings[written]!.offsetBytes + 3;
+            if (++runs === 2) deviceBytes(launch.memory)[at]! ^= 0x80;
+            return result;
+          },
+        };
+      },
+    };
+    const { finding } = await inLoop({ engine });
+    expect(finding).toMatchObject({ level: "engine", within: ['trip 1 of Loop "loop"'] });
+    expect(finding!.nodes[0]!.node).toBe("halving");
   });
 });
 

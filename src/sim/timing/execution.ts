@@ -75,12 +75,14 @@ export interface ExecutionTiming {
   readonly seconds: { readonly total: number; readonly device: number };
 }
 
-/** `bindings`: the value of every symbol of the executable. */
+/** `given`: values of symbols; those that are not named, as counts that only a run shows, are at their maximum. */
 export function timeExecutable(
   executable: Executable,
   machine: DeviceMachine,
-  bindings: ReadonlyMap<string, number>,
+  given: ReadonlyMap<string, number>,
 ): ExecutionTiming {
+  const bindings = new Map(executable.symbols.map(({ name, max }) => [name, max]));
+  for (const [name, value] of given) bindings.set(name, value);
   const kernels = new Map<string, KernelTiming>();
   const timeLaunch = ({ program }: LaunchStep, scalars: readonly number[]): KernelTiming => {
     const key = `${program}(${scalars.join()})`;
