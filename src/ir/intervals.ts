@@ -57,7 +57,7 @@ export function quotient(a: Interval, b: Interval): Interval {
 /** a / b toward zero; x / 0 = 0. */
 export function integerQuotient(a: Interval, b: Interval): Interval {
   const most = Math.max(Math.abs(a.low), Math.abs(a.high));
-  if (b.low < 1) return { low: -most, high: most };
+  if (b.low < 1) return { low: a.low >= 0 && b.low >= 0 ? 0 : -most, high: most };
   const corners = [a.low / b.low, a.low / b.high, a.high / b.low, a.high / b.high].map(toZero);
   return { low: Math.min(...corners), high: Math.max(...corners) };
 }

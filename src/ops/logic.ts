@@ -61,11 +61,21 @@ function lowerBitShift(c: LowerContext): Value {
   return mapLike(
     c,
     (l, x, n) => {
+      if (!left && bits === 64) return shiftRightFar(l, x!, n!);
       const shifted = left ? l.shl(x!, n!) : l.shrU(x!, n!);
       return l.selectI(l.ltI(n!, l.constI(bits)), shifted, l.constI(0));
     },
     c.input(1),
   );
+}
+
+/** In steps that mean the same in 32 bits, where the number fits those. */
+function shiftRightFar(l: LaneBuilder, x: Lane, places: Lane): Lane {
+  const most = l.constI(31);
+  return [0, 31, 62].reduce((rest, done) => {
+    const left = l.subI(l.maxI(places, l.constI(done)), l.constI(done));
+    return l.shrU(rest, l.minI(left, most));
+  }, x);
 }
 
 function lowerIsInf(c: LowerContext): Value {

@@ -99,6 +99,15 @@ const shifted = [numbers("u32", [9], [0, 4e9]), numbers("u32", [9], [0, 31], 4)]
 const mixed: readonly OperatorCase[] = [
   { op: "BitShift", about: "left", attributes: { direction: "LEFT" }, inputs: shifted },
   { op: "BitShift", about: "right", attributes: { direction: "RIGHT" }, inputs: shifted },
+  {
+    op: "BitShift",
+    about: "right, uint64",
+    attributes: { direction: "RIGHT" },
+    inputs: [
+      tensorOf("u64", [8], new Array(8).fill(2 ** 63 + 2 ** 40)),
+      tensorOf("u64", [8], [0, 1, 30, 31, 32, 40, 62, 63]),
+    ],
+  },
   ...["LEFT", "RIGHT"].map((direction) => ({
     op: "BitShift",
     about: `${direction}, by more bits than there are`,
