@@ -1,3 +1,4 @@
+import { bodiesOf } from "../../src/ir/control.js";
 import { dimText } from "../../src/ir/dim.js";
 import { describe, expect, test } from "vitest";
 import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
@@ -54,6 +55,71 @@ test("an If whose branch needs a dim as a number binds it, and stays on the devi
   });
   expect(imported.nodes.map(({ op }) => op.kind)).toEqual(["if"]);
   expect(imported.symbols).toEqual([]);
+});
+
+describe("an If whose condition follows from shapes is its branch", () => {
+  const branch = (operator: string): AttributeInit =>
+    graph({ nodes: [node(operator, ["x"], ["b"])], outputs: { b: "f32[N]" } });
+  const isLong = [node("Shape", ["x"], ["shape"]), node("Greater", ["shape", "four"], ["isLong"])];
+  const choice = node("If", ["isLong"], ["y"], {
+    then_branch: branch("Exp"),
+    else_branch: branch("Neg"),
+  });
+  const initializers = { four: i64([1], [4]) };
+  const kinds = (init: ModelInit, length: number) => {
+    const { graph: imported } = importModel(onnxModel(init), {
+      inputShapes: new Map([["x", [length]]]),
+    });
+    return imported.nodes.map(({ op, origins }) => [op.kind, origins[0]!.operator]);
+  };
+  const plain: ModelInit = {
+    inputs: { x: "f32[N]" },
+    nodes: [...isLong, choice],
+    initializers,
+    outputs: { y: "f32[N]" },
+  };
+
+  test.each([
+    [3, "Neg"],
+    [5, "Exp"],
+  ])("of %i elements: %s", (length, operator) => {
+    expect(kinds(plain, length)).toEqual([["map", operator]]);
+  });
+
+  test("in the branch of another one, and in the body of a loop", () => {
+    const nested: ModelInit = {
+      inputs: { x: "f32[N]", flag: "bool[]" },
+      nodes: [
+        node("If", ["flag"], ["z"], {
+          then_branch: graph({ nodes: plain.nodes, outputs: { y: "f32[N]" } }),
+          else_branch: branch("Abs"),
+        }),
+        node("Loop", ["three", "", "z"], ["last"], {
+          body: graph({
+            inputs: { i: "i64[]", go: "bool[]", s: "f32[N]" },
+            nodes: [...plain.nodes, node("Add", ["y", "s"], ["next"])],
+            outputs: { go: "bool[]", next: "f32[N]" },
+          }),
+        }),
+      ],
+      initializers: { ...initializers, three: i64([], [3]) },
+      outputs: { last: "f32[N]" },
+    };
+    const { graph: imported } = importModel(onnxModel(nested), {
+      inputShapes: new Map([
+        ["x", [5]],
+        ["flag", []],
+      ]),
+    });
+    const inside = imported.nodes.map(({ op }) => [
+      op.kind,
+      bodiesOf(op).map((body) => body.nodes.flatMap(({ origins }) => origins[0]!.operator)),
+    ]);
+    expect(inside).toEqual([
+      ["if", [["Exp"], ["Abs"]]],
+      ["loop", [["Exp", "Add"]]],
+    ]);
+  });
 });
 
 describe("Loop", () => {
