@@ -10,6 +10,7 @@ import {
   borderPasses,
   graphPasses,
   type PassContext,
+  type Float64,
   type Precision,
 } from "../src/compiler/pipeline.js";
 import { partition } from "../src/compiler/3-partition/partition.js";
@@ -46,10 +47,11 @@ for (const stage of readdirSync(folder)) {
 interface Flags {
   readonly machine: string;
   readonly precision: Precision;
+  readonly float64: Float64;
   readonly fuse: boolean;
 }
 
-/** `# machine=mini precision=bf16 fuse=off`, each optional. */
+/** `# machine=mini precision=bf16 float64=fp32 fuse=off`, each optional. */
 function parseFlags(line: string): Flags {
   const given = new Map(
     line
@@ -60,12 +62,13 @@ function parseFlags(line: string): Flags {
       .map((word) => word.split("=") as [string, string]),
   );
   const unknown = [...given.keys()].filter(
-    (key) => !["machine", "precision", "fuse"].includes(key),
+    (key) => !["machine", "precision", "float64", "fuse"].includes(key),
   );
   expect(unknown, "flags").toEqual([]);
   return {
     machine: given.get("machine") ?? "mini",
     precision: (given.get("precision") ?? "fp32") as Precision,
+    float64: (given.get("float64") ?? "host") as Float64,
     fuse: given.get("fuse") !== "off",
   };
 }
@@ -73,7 +76,11 @@ function parseFlags(line: string): Flags {
 function runStage(stage: string, graph: Graph, flags: Flags): string {
   const pass = [...graphPasses, ...borderPasses].find(({ name }) => name === stage);
   if (pass !== undefined) {
-    const context: PassContext = { precision: flags.precision, records: [] };
+    const context: PassContext = {
+      precision: flags.precision,
+      float64: flags.float64,
+      records: [],
+    };
     const result = pass.run(graph, context);
     if (result === graph) return "(unchanged)\n";
     expect(verifyGraph(result)).toEqual([]);
@@ -85,6 +92,7 @@ function runStage(stage: string, graph: Graph, flags: Flags): string {
     machine: findDevice(flags.machine),
     machineHash: "",
     precision: flags.precision,
+    float64: flags.float64,
     fuse: flags.fuse,
     observe: (observed) => {
       if (observed.name === stage) made = observed;

@@ -31,7 +31,7 @@ type Values = ReadonlyMap<string, HostValue>;
 export interface BisectOptions
   extends Pick<
       CompileOptions,
-      "machine" | "machineHash" | "precision" | "edit" | "chooser" | "fuse"
+      "machine" | "machineHash" | "precision" | "float64" | "edit" | "chooser" | "fuse"
     >,
     Pick<ImportOptions, "file" | "externalData"> {
   readonly model: Model;
@@ -118,13 +118,14 @@ interface Stages {
 }
 
 function compileInStages(options: BisectOptions): Stages {
-  const { model, machine, machineHash, precision, edit, chooser, fuse } = options;
+  const { model, machine, machineHash, precision, float64, edit, chooser, fuse } = options;
   const { result } = importThen(model, importOptions(options), (graph) => {
     const stages: Stage[] = [];
     const executable = compileGraph(graph, {
       machine,
       machineHash,
       precision,
+      float64,
       observe: (stage) => stages.push(stage),
       ...(edit === undefined ? {} : { edit }),
       ...(chooser === undefined ? {} : { chooser }),

@@ -19,6 +19,7 @@ import {
   dimOption,
   machineOption,
   precisionOption,
+  float64Option,
 } from "./options.js";
 import { joinParts } from "../analysis/join-parts.js";
 import { reportOf } from "../analysis/report.js";
@@ -29,6 +30,7 @@ export function benchCommand() {
     .argument("<model>", "an .onnx file")
     .addOption(machineOption)
     .addOption(precisionOption)
+    .addOption(float64Option)
     .addOption(dimOption)
     .option(
       "-i, --input <name=file>",
@@ -51,6 +53,7 @@ export function benchCommand() {
         model: file.model,
         machine,
         precision: options.precision,
+        float64: options.float64,
         dims: options.dim,
         device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
         host: hostNamed(options.hostRuntime),

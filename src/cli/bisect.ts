@@ -14,7 +14,7 @@ import { findTestSets, readTestSet, type TestSet } from "../runtime/test-case.js
 import { fail } from "../support/diagnostic.js";
 import { machineHash } from "../target/machine-hash.js";
 import { engineNamed, engineOption } from "./engine-options.js";
-import { command, deviceNamed, machineOption, precisionOption } from "./options.js";
+import { command, deviceNamed, machineOption, precisionOption, float64Option } from "./options.js";
 import { createProgress, note, print, printJson } from "./output.js";
 
 type Values = ReadonlyMap<string, HostValue>;
@@ -25,6 +25,7 @@ export function bisectCommand() {
     .argument("<folder>", "test data: input_0.pb, output_0.pb, .. or test_data_set_* with them")
     .addOption(machineOption)
     .addOption(precisionOption)
+    .addOption(float64Option)
     .addOption(engineOption)
     .option("--no-host", "do not ask onnxruntime-node, if it is installed, for the tensors between")
     .addHelpText("after", "\nExit code 0: nothing is wrong; 1: something is; 2: wrong usage.")
@@ -55,6 +56,7 @@ export function bisectCommand() {
           machine,
           machineHash: machineHash(machine),
           precision: options.precision,
+          float64: options.float64,
           engine: engineNamed(options.engine),
           file: path,
           externalData,

@@ -15,7 +15,14 @@ import { loadModelFile } from "../runtime/node/model-file.js";
 import { fail } from "../support/diagnostic.js";
 import { didYouMean } from "../support/suggest.js";
 import { machineHash } from "../target/machine-hash.js";
-import { command, deviceNamed, dimOption, machineOption, precisionOption } from "./options.js";
+import {
+  command,
+  deviceNamed,
+  dimOption,
+  machineOption,
+  precisionOption,
+  float64Option,
+} from "./options.js";
 import { numberText, print, printJson, printTable } from "./output.js";
 
 export function compileCommand() {
@@ -24,6 +31,7 @@ export function compileCommand() {
     .option("-o, --output <file>", "executable to write (ELF64)")
     .addOption(machineOption)
     .addOption(precisionOption)
+    .addOption(float64Option)
     .addOption(dimOption)
     .addOption(
       new Option("--print-after <stage>", "print what the stage made (see `lightloom passes`)")
@@ -56,6 +64,7 @@ export function compileCommand() {
           machine,
           machineHash: machineHash(machine),
           precision: options.precision,
+          float64: options.float64,
           observe,
         }),
       );

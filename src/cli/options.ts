@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { DimRange } from "../compiler/1-import/symbols.js";
-import type { Precision } from "../compiler/pipeline.js";
+import type { Float64, Precision } from "../compiler/pipeline.js";
 import { fail } from "../support/diagnostic.js";
 import type { DeviceMachine, Machine } from "../target/machine.js";
 import { findDevice, findMachine } from "../target/machines.js";
@@ -26,6 +26,13 @@ export const precisionOption = new Option(
 )
   .choices(["fp32", "bf16"] as const satisfies readonly Precision[])
   .default("fp32" as const);
+
+export const float64Option = new Option(
+  "--float64 <where>",
+  "where doubles are computed: by the host, or in fp32 by the accelerator",
+)
+  .choices(["host", "fp32"] as const satisfies readonly Float64[])
+  .default("host" as const);
 
 export const dimOption = new Option(
   "-d, --dim <name=value>",

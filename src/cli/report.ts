@@ -7,7 +7,7 @@ import { reportOf } from "../analysis/report.js";
 import { nodesOf, supportReport } from "../analysis/support.js";
 import { timelineOf } from "../analysis/timeline.js";
 import { createSimulatedDevice } from "../runtime/device.js";
-import type { Precision } from "../compiler/pipeline.js";
+import type { Float64, Precision } from "../compiler/pipeline.js";
 import { createModelRunner, type ModelRunner } from "../runtime/model-runner.js";
 import { writeAtomically } from "../runtime/node/atomic-write.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
@@ -20,6 +20,7 @@ import {
   dimOption,
   machineOption,
   precisionOption,
+  float64Option,
 } from "./options.js";
 import { createProgress, print, printJson } from "./output.js";
 
@@ -31,6 +32,7 @@ export function reportCommand() {
     .argument("<model>", "an .onnx file")
     .addOption(machineOption)
     .addOption(precisionOption)
+    .addOption(float64Option)
     .addOption(dimOption)
     .option(
       "-i, --input <name=file>",
@@ -47,18 +49,19 @@ export function reportCommand() {
       const machine = await deviceNamed(options.machine);
       const inputs = gatherInputs(file.model, options.input, options.dim);
       progress.show(`compiling for ${machine.name}`);
-      const runnerOf = (precision: Precision): ModelRunner =>
+      const runnerOf = (precision: Precision, float64: Float64): ModelRunner =>
         createModelRunner({
           model: file.model,
           machine,
           precision,
+          float64,
           dims: options.dim,
           device: createSimulatedDevice(engineNamed("jit")),
           file: path,
           externalData: file.externalData,
         });
       const outputsOf = async (of: ModelRunner) => (await of.run(inputs)).outputs;
-      const runner = runnerOf(options.precision);
+      const runner = runnerOf(options.precision, options.float64);
       const part = joinParts(await runner.prepare(inputs));
       const nodes = nodesOf(file.model);
       if (options.trace !== undefined) {
@@ -76,9 +79,9 @@ export function reportCommand() {
       const report = reportOf({ ...part, machine, nodes });
       // Only running tells what rounding cost.
       const accuracy =
-        options.precision === "fp32"
+        options.precision === "fp32" && options.float64 === "host"
           ? undefined
-          : accuracyLosses(await outputsOf(runnerOf("fp32")), await outputsOf(runner));
+          : accuracyLosses(await outputsOf(runnerOf("fp32", "host")), await outputsOf(runner));
       progress.clear();
       if (options.json) printJson({ ...report, accuracy });
       else {

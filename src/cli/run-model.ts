@@ -1,6 +1,6 @@
 /** One model with its inputs: run it, show what came out, how long it took and how it compares. */
 import type { DimSettings } from "../runtime/check-inputs.js";
-import type { Precision } from "../compiler/pipeline.js";
+import type { Float64, Precision } from "../compiler/pipeline.js";
 import type { ExternalData } from "../onnx/external.js";
 import type { Model } from "../onnx/model.js";
 import type { HostValue } from "../ops/record.js";
@@ -34,6 +34,7 @@ export interface InferenceInputs {
 export interface RunSettings {
   readonly machine: string;
   readonly precision: Precision;
+  readonly float64: Float64;
   readonly engine: "jit" | "reference";
   readonly threads: number;
   readonly hostRuntime: HostRuntimeChoice;
@@ -49,6 +50,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
     model: model.model,
     machine,
     precision: settings.precision,
+    float64: settings.float64,
     dims: model.dims,
     device: createSimulatedDevice(engineNamed(settings.engine, settings.threads)),
     host: hostNamed(settings.hostRuntime),

@@ -2,7 +2,14 @@
 import { type InferenceInputs, runAndShow } from "./run-model.js";
 import { gatherInputs } from "./inputs.js";
 import { engineOption, hostRuntimeOption, threadsOption } from "./engine-options.js";
-import { collectPair, command, dimOption, machineOption, precisionOption } from "./options.js";
+import {
+  collectPair,
+  command,
+  dimOption,
+  machineOption,
+  precisionOption,
+  float64Option,
+} from "./options.js";
 import { prepareExample } from "./example.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 
@@ -11,6 +18,7 @@ export function runCommand() {
     .argument("[model]", "an .onnx file")
     .addOption(machineOption)
     .addOption(precisionOption)
+    .addOption(float64Option)
     .addOption(dimOption)
     .option(
       "-i, --input <name=file>",

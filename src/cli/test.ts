@@ -13,7 +13,7 @@ import {
   hostRuntimeOption,
   threadsOption,
 } from "./engine-options.js";
-import { command, deviceNamed, machineOption, precisionOption } from "./options.js";
+import { command, deviceNamed, machineOption, precisionOption, float64Option } from "./options.js";
 import { createProgress, numberText, print, printJson, printTable } from "./output.js";
 
 export function testCommand() {
@@ -22,6 +22,7 @@ export function testCommand() {
     .option("-f, --filter <pattern>", "only cases whose path matches this regular expression")
     .addOption(machineOption)
     .addOption(precisionOption)
+    .addOption(float64Option)
     .addOption(engineOption)
     .addOption(hostRuntimeOption)
     .addOption(threadsOption)
@@ -37,6 +38,7 @@ export function testCommand() {
       const setup: TestSetup = {
         machine: await deviceNamed(options.machine),
         precision: options.precision,
+        float64: options.float64,
         device: createSimulatedDevice(engineNamed(options.engine, options.threads)),
         host: hostNamed(options.hostRuntime),
       };

@@ -93,7 +93,8 @@ function laterRecords({ graph }: Model, later: readonly number[]): readonly Deci
 
 export function compileGraph(imported: Graph, options: CompileOptions): Executable {
   const records: DecisionRecord[] = [];
-  const context: PassContext = { precision: options.precision, records };
+  const { precision, float64 = "host" } = options;
+  const context: PassContext = { precision, float64, records };
   const start = graphStage("import", imported, undefined);
   const graph = runPasses(graphPasses, handOver(options, start), context, options);
   const parts = inStage("partition", () => partition(graph, options.machine));

@@ -11,6 +11,7 @@ import { convertAtBorders } from "./2-optimize/convert-at-borders.js";
 import { depthwiseToReduce } from "./2-optimize/depthwise-to-reduce.js";
 import { expandArgmax } from "./2-optimize/expand-argmax.js";
 import { mergeScales } from "./2-optimize/merge-scales.js";
+import { narrowDoubles } from "./2-optimize/narrow-doubles.js";
 import { narrowIntegers } from "./2-optimize/narrow-integers.js";
 import { shareEqual } from "./2-optimize/share-equal.js";
 import { splitReductions } from "./2-optimize/split-reductions.js";
@@ -18,8 +19,12 @@ import { insertCopies } from "./3-partition/insert-copies.js";
 
 export type Precision = "fp32" | "bf16";
 
+/** Where doubles are computed: by the host, which has them, or as fp32 by the device. */
+export type Float64 = "host" | "fp32";
+
 export interface PassContext {
   readonly precision: Precision;
+  readonly float64: Float64;
   readonly records: DecisionRecord[];
 }
 
@@ -36,6 +41,13 @@ export interface GraphPass {
 
 /** Phase 2. Import (phase 1) has folded and canonicalised while it built; phases 4 to 6 have one pass each. */
 export const graphPasses = [
+  {
+    name: "narrow-doubles",
+    why: "--float64 fp32 computes doubles on the device; nothing is rounded unasked",
+    run: (graph, context) =>
+      context.float64 === "fp32" ? narrowDoubles(graph, context.records) : graph,
+    rounds: true,
+  },
   {
     name: "share-equal",
     why: "exporters write equal operations many times over",
@@ -115,6 +127,7 @@ export const stageNames: readonly string[] = [
 
 /** Rows that may not be swapped, checked when this module is loaded. */
 const passOrder: readonly (readonly [before: string, after: string, why: string])[] = [
+  ["narrow-doubles", "convert-at-borders", "what is narrowed already needs no conversion"],
   ["share-equal", "convert-at-borders", "conversions of one input are one"],
   ["carry-unsigned", "convert-at-borders", "it converts what it carries"],
   ["carry-unsigned", "narrow-integers", "what is carried needs no limits"],

@@ -96,6 +96,11 @@ export interface GraphBuilder {
   unsqueeze(x: Value, axes: readonly number[]): Value;
   squeeze(x: Value, axes: readonly number[]): Value;
 
+  /** Whether the device computes with elements of that type. */
+  computes(dtype: DType): boolean;
+  /** A builder for a body of control flow in this graph. */
+  inner(): GraphBuilder;
+
   /** Inputs of the graph that a value is computed from. */
   inputsOf(value: Value): readonly Value[];
 

@@ -27,6 +27,8 @@ export interface AssemblyOptions {
   readonly prefix?: string;
   /** Whether a symbol may stand for a number that only a run shows: see {@link GraphAssembly.openCount}. */
   readonly openCount?: (name: string) => boolean;
+  /** The device computes doubles, as fp32. */
+  readonly deviceDoubles?: boolean;
 }
 
 /** Results above this are folded only if the inputs are no smaller. */

@@ -3,7 +3,7 @@
  * known values and the folding of constants are in `graph-assembly.ts`, shape rules in `graph-shapes.ts`.
  */
 import { convertData, encodeArray } from "../numerics/convert.js";
-import { type DType, dtypes } from "../numerics/dtype.js";
+import { deviceDTypes, type DType, dtypes } from "../numerics/dtype.js";
 import type { EncodeOptions } from "../numerics/float-formats.js";
 import {
   type Lane,
@@ -48,7 +48,7 @@ import { outerProduct } from "./outer-product.js";
 import type { OnnxNode } from "./onnx-node.js";
 
 export function createGraphBuilder(options: AssemblyOptions = {}): GraphBuilder {
-  return new Builder(new GraphAssembly(options));
+  return new Builder(new GraphAssembly(options), options.deviceDoubles === true);
 }
 
 /** Transfers with indices walk so many axes; more of them can be merged, which changes nothing in memory. */
@@ -59,9 +59,19 @@ const reducedAxesMax = 5;
 
 class Builder implements GraphBuilder {
   readonly #graph: GraphAssembly;
+  readonly #deviceDoubles: boolean;
 
-  constructor(graph: GraphAssembly) {
+  constructor(graph: GraphAssembly, deviceDoubles: boolean) {
     this.#graph = graph;
+    this.#deviceDoubles = deviceDoubles;
+  }
+
+  computes(dtype: DType): boolean {
+    return dtype === "f64" ? this.#deviceDoubles : deviceDTypes.some((known) => known === dtype);
+  }
+
+  inner(): GraphBuilder {
+    return createGraphBuilder({ deviceDoubles: this.#deviceDoubles });
   }
 
   setOrigins(origins: readonly Origin[]): void {

@@ -1,7 +1,6 @@
 /** Loops whose body is written with a builder of its own; what it reads from outside is said beforehand. */
 import type { GraphBuilder } from "./builder.js";
 import { type Dim, dimMax, dimSymbols, type DimSymbol, NeedsBinding, symbolDim } from "./dim.js";
-import { createGraphBuilder } from "./graph-builder.js";
 import { symbolsOf } from "./graph-shapes.js";
 import type { Graph, LoopOperation, LoopScan, Origin, Value } from "./graph.js";
 import { valuesOf } from "./verify.js";
@@ -53,7 +52,7 @@ export function makeLoop(
 ): { readonly op: LoopOperation; readonly operands: readonly Value[] } {
   const { name, trips, origins, states, captured } = plan;
   const index = indexSymbol(trips, [...states, ...captured]);
-  const inner = createGraphBuilder();
+  const inner = b.inner();
   inner.setOrigins(origins);
   const taken = states.map(({ dtype, shape, unknownShape }, i) =>
     inner.input(`state.${i}`, dtype, unknownShape ? undefined : shape),

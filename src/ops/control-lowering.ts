@@ -5,7 +5,6 @@
 import type { GraphBuilder } from "../ir/builder.js";
 import { bodiesOf, samePassedType, tripResults } from "../ir/control.js";
 import { type Dim, dimAdd, dimMax, dimProduct, dimSub, NeedsBinding } from "../ir/dim.js";
-import { createGraphBuilder } from "../ir/graph-builder.js";
 import { requireEqual, symbolsOf } from "../ir/graph-shapes.js";
 import type { Graph, LoopOperation, Node, Origin, Value } from "../ir/graph.js";
 import {
@@ -17,7 +16,6 @@ import {
   tripsMax,
   valueInBody,
 } from "../ir/loop-builder.js";
-import { deviceDTypes } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { DiagnosticError } from "../support/diagnostic.js";
 import { range } from "./helpers.js";
@@ -47,7 +45,7 @@ function ifOperation(
   bodies: readonly Graph[],
   types: readonly Value[],
 ): readonly Value[] {
-  requireDeviceWork(bodies);
+  requireDeviceWork(c, bodies);
   for (const { outputs } of bodies) {
     requireSameTypes(
       outputs.map(({ value }) => value),
@@ -91,7 +89,7 @@ function hostBranch(c: LowerContext, condition: boolean, types: readonly Value[]
 }
 
 function openBranch(c: LowerContext) {
-  const b = createGraphBuilder();
+  const b = c.b.inner();
   b.setOrigins(originsOf(c));
   const outer = [...captured(c.node.attributes, c)];
   const inside = new Map(outer.map(([name, value]) => [name, valueInBody(b, name, value)]));
@@ -126,7 +124,7 @@ export function lowerLoop(c: LowerContext): Results {
     () => makeLoop(c.b, plan(false)),
     () => makeLoop(c.b, plan(true)),
   );
-  requireDeviceWork(op.bodies);
+  requireDeviceWork(c, op.bodies);
   const results = c.b.control(counted(c, op, limit), operands);
   return [...results.slice(0, states.length), ...results.slice(op.states)];
 }
@@ -252,7 +250,7 @@ export function lowerScan(c: LowerContext): Results {
       },
     });
   const { op, operands } = inBody(c, make);
-  requireDeviceWork(op.bodies);
+  requireDeviceWork(c, op.bodies);
   return c.b.control(op, operands);
 }
 
@@ -282,12 +280,15 @@ function requireSameTypes(given: readonly Value[], wanted: readonly Value[], rea
   });
 }
 
-function requireDeviceWork(bodies: readonly Graph[]): void {
-  if (!bodies.some(hasDeviceWork)) throw new Decline("nothing in its body runs on the device");
+function requireDeviceWork({ b }: LowerContext, bodies: readonly Graph[]): void {
+  if (!bodies.some((body) => hasDeviceWork(b, body)))
+    throw new Decline("nothing in its body runs on the device");
 }
 
-function hasDeviceWork(body: Graph): boolean {
-  return body.nodes.some((node) => bodiesOf(node.op).some(hasDeviceWork) || computes(node));
+function hasDeviceWork(b: GraphBuilder, body: Graph): boolean {
+  return body.nodes.some(
+    (node) => computes(b, node) || bodiesOf(node.op).some((inner) => hasDeviceWork(b, inner)),
+  );
 }
 
 const computing: ReadonlySet<string> = new Set([
@@ -299,11 +300,8 @@ const computing: ReadonlySet<string> = new Set([
   "scan",
 ]);
 
-function computes({ op, inputs, outputs }: Node): boolean {
-  if (!computing.has(op.kind)) return false;
-  return [...inputs, ...outputs].every(({ dtype }) =>
-    deviceDTypes.some((known) => known === dtype),
-  );
+function computes(b: GraphBuilder, { op, inputs, outputs }: Node): boolean {
+  return computing.has(op.kind) && [...inputs, ...outputs].every(({ dtype }) => b.computes(dtype));
 }
 
 function isShapeError(error: unknown): boolean {

@@ -5,7 +5,7 @@
 import { evaluateModel, optionsFor } from "../compiler/1-import/evaluate-model.js";
 import type { ImportOptions } from "../compiler/1-import/import.js";
 import { compileModel } from "../compiler/compile.js";
-import type { Precision } from "../compiler/pipeline.js";
+import type { Float64, Precision } from "../compiler/pipeline.js";
 import { bindShapes } from "../ir/bindings.js";
 import { everyStep, type Executable } from "../isa/executable.js";
 import type { ExternalData } from "../onnx/external.js";
@@ -40,6 +40,8 @@ export interface RunnerOptions {
   readonly model: Model;
   readonly machine: DeviceMachine;
   readonly precision: Precision;
+  /** Default: host. */
+  readonly float64?: Float64 | undefined;
   /** By dim_param: a number binds it for good, a range keeps it open from the first run on. */
   readonly dims: DimSettings;
   readonly device: Device;
@@ -288,7 +290,7 @@ class Runner implements ModelRunner {
   }
 
   #executable(inputs: Values, dims: DimSettings): Executable {
-    const { machine, model, precision, store } = this.#options;
+    const { machine, model, precision, float64 = "host", store } = this.#options;
     let isSelfContained = true;
     const compile = (): Executable => {
       this.#compiles++;
@@ -300,6 +302,7 @@ class Runner implements ModelRunner {
         machine,
         machineHash: this.#machineHash,
         precision,
+        float64,
         inParts: this.#wholeBecause === undefined,
       });
     };
@@ -307,6 +310,7 @@ class Runner implements ModelRunner {
     const key = JSON.stringify([
       this.#machineHash,
       precision,
+      float64,
       [...dims],
       this.#wholeBecause === undefined,
       [...inputs].map(([name, value]) => [name, isTensor(value) ? value.shape : value.kind]),

@@ -4,7 +4,7 @@
  */
 import type { InferenceSession as OrtSession, Tensor as OrtTensor } from "onnxruntime-common";
 import type { DimRange } from "../compiler/1-import/symbols.js";
-import type { Precision } from "../compiler/pipeline.js";
+import type { Float64, Precision } from "../compiler/pipeline.js";
 import type { ExternalData } from "../onnx/external.js";
 import type { Model } from "../onnx/model.js";
 import type { Engine } from "../sim/engine.js";
@@ -33,6 +33,8 @@ export interface SessionOptions {
   readonly machine?: string | DeviceMachine;
   /** What contractions read: fp32 (the model's own types) or bf16. Default: fp32. */
   readonly precision?: Precision;
+  /** Where doubles are computed: `host`, or in fp32 on the device (`fp32`). Default: host. */
+  readonly float64?: Float64;
   /**
    * By dim_param: a number binds the dim, a range keeps it open from the first run on. What is not named is bound
    * to the first run's shapes, and kept open once it takes a second value. Throws L0204 for unknown names.
@@ -106,6 +108,7 @@ export function createSession(source: SessionSource, options: SessionOptions): I
     model,
     machine: resolveMachine(options.machine ?? "pf1"),
     precision: options.precision ?? "fp32",
+    float64: options.float64,
     dims: dimSettings(options),
     device: createSimulatedDevice(engine),
     host: { choice: options.hostRuntime ?? "auto", load: source.hostRuntime },

@@ -31,7 +31,7 @@ function imported(init: ModelInit, inputs: Inputs): Graph {
 }
 
 function optimized(init: ModelInit, inputs: Inputs): { graph: Graph; reasons: readonly string[] } {
-  const context: PassContext = { precision: "fp32", records: [] };
+  const context: PassContext = { precision: "fp32", float64: "host", records: [] };
   const graph = graphPasses.reduce(
     (before: Graph, pass) => pass.run(before, context),
     imported(init, inputs),

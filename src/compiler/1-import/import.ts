@@ -33,6 +33,8 @@ export interface ImportOptions {
   /** Values of inputs at hand: those that decide shapes become constants (`boundInputs` of the result). */
   readonly inputValues?: ReadonlyMap<string, Tensor>;
   readonly externalData?: ExternalData;
+  /** Where doubles are computed: by the host (the default), or as fp32 by the device. */
+  readonly float64?: "host" | "fp32" | undefined;
   /** Leave to a later part (`later` of the result) what waits for shapes that depend on data. */
   readonly parts?: { readonly weightsMin: number };
 }
@@ -135,7 +137,7 @@ function importOnce(
   const body = graphBody(model.graph);
   const frame: Frame = {
     ...rootFrame(context, opsets),
-    b: createGraphBuilder({ openCount }),
+    b: createGraphBuilder({ openCount, deviceDoubles: options.float64 === "fp32" }),
     taken: new Set(body.inputNames),
     declared: context.declaredTypes(model.graph),
     offered: new Set([...(options.inputValues?.keys() ?? [])].filter((name) => !known.has(name))),

@@ -2,7 +2,7 @@
  * ONNX-style test cases run one by one: each data set with its verdict and where it ran. Nothing that a case throws
  * ends the others.
  */
-import type { Precision } from "../../compiler/pipeline.js";
+import type { Float64, Precision } from "../../compiler/pipeline.js";
 import type { Model } from "../../onnx/model.js";
 import type { DiagnosticCode } from "../../support/codes.js";
 import { DiagnosticError } from "../../support/diagnostic.js";
@@ -40,6 +40,8 @@ export interface TestRecord {
 export interface TestSetup {
   readonly machine: DeviceMachine;
   readonly precision: Precision;
+  /** Default: host. */
+  readonly float64?: Float64;
   readonly device: Device;
   /** Who runs host regions; by default the operators' references. */
   readonly host?: HostRuntimeSetting;
@@ -65,9 +67,18 @@ export async function runCase(
   let prepared: Prepared | undefined;
   const prepare = () => {
     const model = readTestModel(source, test);
-    const { machine, precision, device, host = referenceOnly } = setup;
+    const { machine, precision, float64, device, host = referenceOnly } = setup;
     const externalData = externalDataOf(source, test.modelPath);
-    const options = { model, machine, precision, device, host, externalData, dims: new Map() };
+    const options = {
+      model,
+      machine,
+      precision,
+      float64,
+      device,
+      host,
+      externalData,
+      dims: new Map(),
+    };
     return { model, runner: createModelRunner(options) };
   };
   const records: TestRecord[] = [];
