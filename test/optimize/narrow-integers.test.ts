@@ -147,7 +147,7 @@ describe("narrow-integers", () => {
     expect(printGraph(narrowIntegers(graph))).toMatchInlineSnapshot(`
       "graph "g"
       input %mask: i32[1, 2048] limit 65536
-      input %ids: i32[1, 2048] limit 1073741824
+      input %ids: i32[1, 2048] limit 2147483647
       input %table: f32[100, 8]
       %v0: i32[1] = reduce(%mask) reduction=sum axes=[1]
       %v1: i32[1] = map(%v0) program={ r0 = input.i32 0; r1 = constI 1; r2 = subI r0 r1; return r2 }

@@ -30,7 +30,7 @@ import { rewriteNarrow } from "./narrow-rewrite.js";
  * Largest magnitudes to assume of an input, the first as long as it proves as much as the others. Sums over long axes
  * and products of inputs (ids times a mask) need smaller ones; an input that exceeds its limit is run on the host.
  */
-const inputLimits = [2 ** 30, 2 ** 24, 2 ** 20, 2 ** 16, 2 ** 15] as const;
+const inputLimits = [2 ** 31 - 1, 2 ** 30, 2 ** 24, 2 ** 20, 2 ** 16, 2 ** 15] as const;
 
 export function narrowIntegers(graph: Graph): Graph {
   if (!hasWide(graph)) return graph;
