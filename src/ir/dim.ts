@@ -39,18 +39,30 @@ export type DimAtom =
 
 export type Dim = number | DimExpression;
 
+export interface DimLimit {
+  readonly dim: Dim;
+  readonly most: number;
+}
+
 /** Thrown where a number is needed and a symbolic dim was found. Caught by the import, which binds it. */
 export class NeedsBinding extends Error {
   readonly symbols: readonly string[];
   readonly reason: string;
   /** Two dims that would have to be equal: where one is a symbol, it may be declared to be the other instead. */
   readonly equal?: readonly [Dim, Dim];
+  /** A dim whose symbols may stay open after all where it is `most` at most. */
+  readonly limit?: DimLimit;
 
-  constructor(symbols: readonly string[], reason: string, equal?: readonly [Dim, Dim]) {
+  constructor(
+    symbols: readonly string[],
+    reason: string,
+    cure: { readonly equal?: readonly [Dim, Dim]; readonly limit?: DimLimit } = {},
+  ) {
     super(`dimension ${symbols.join(", ")} must be bound: ${reason}`);
     this.symbols = symbols;
     this.reason = reason;
-    if (equal !== undefined) this.equal = equal;
+    if (cure.equal !== undefined) this.equal = cure.equal;
+    if (cure.limit !== undefined) this.limit = cure.limit;
   }
 }
 

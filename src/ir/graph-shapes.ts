@@ -87,7 +87,7 @@ export function requireEqual(a: Dim, b: Dim, sentence: string): void {
 
 function needsEquality(a: Dim, b: Dim, reason: string): NeedsBinding {
   const { symbols } = needsBinding([a, b], reason);
-  return new NeedsBinding(symbols, reason, [a, b]);
+  return new NeedsBinding(symbols, reason, { equal: [a, b] });
 }
 
 export function needsBinding(dims: readonly Dim[], reason: string): NeedsBinding {

@@ -13,6 +13,8 @@ import {
   dimMin,
   dimMul,
   dimSub,
+  dimSymbols,
+  NeedsBinding,
   staticDim,
 } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
@@ -78,7 +80,7 @@ function fromEnd(at: Dim, extent: Dim): Dim {
   return fromEnd(staticDim(at, "whether a slice counts from the end depends on it"), extent);
 }
 
-/** min(max(value, low), high) where ranges decide it; binds the symbols otherwise. */
+/** min(max(value, low), high) where ranges decide it; narrows or binds the symbols otherwise. */
 function clampDim(value: Dim, low: Dim, high: Dim): Dim {
   if (dimMax(dimSub(value, low)) <= 0) return low;
   if (dimMin(dimSub(value, high)) >= 0) return high;
@@ -88,6 +90,10 @@ function clampDim(value: Dim, low: Dim, high: Dim): Dim {
   // Beyond any extent, as the 2^63 - 1 that stands for "to the end".
   if (dimMin(value) >= dimMax(high)) return high;
   const reason = "where a slice ends depends on it";
+  if (above && typeof high === "number") {
+    const symbols = [...dimSymbols(value)].map(({ name }) => name);
+    throw new NeedsBinding(symbols, reason, { limit: { dim: value, most: high } });
+  }
   const [v, l, h] = [value, low, high].map((dim) => staticDim(dim, reason));
   return Math.min(Math.max(v!, l!), h!);
 }

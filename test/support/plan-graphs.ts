@@ -101,6 +101,16 @@ const models: Readonly<Record<string, PlanModel>> = {
     ],
     outputs: { y: "f32[1, 20, 14, 11]" },
   },
+  "transposed convolution of a transposed batch, whose six axes have no common runs": {
+    inputs: { a: "f32[2, 16, 8]" },
+    weights: { w: "f32[8, 8, 4, 4]", bias: "f32[8]", shape: i64([4], [2, 8, 4, 4]) },
+    nodes: [
+      node("Transpose", ["a"], ["t"], { perm: [0, 2, 1] }),
+      node("Reshape", ["t", "shape"], ["x"]),
+      node("ConvTranspose", ["x", "w", "bias"], ["y"], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+    ],
+    outputs: { y: "f32[2, 8, 8, 8]" },
+  },
   "transposed convolution": {
     inputs: { x: "f32[1, 20, 9, 7]" },
     weights: { w: "f32[20, 13, 4, 4]" },

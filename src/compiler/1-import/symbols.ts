@@ -18,6 +18,7 @@ import {
 } from "../../ir/dim.js";
 import type { DimensionProto, GraphProto, ValueInfoProto } from "../../onnx/schema.js";
 import { fail, InternalError } from "../../support/diagnostic.js";
+import { narrowedRanges } from "./narrow-ranges.js";
 
 /** Inclusive; the dim stays open until run time within it. */
 export interface DimRange {
@@ -40,14 +41,16 @@ export interface BoundSymbol {
   readonly reason: string;
 }
 
+/** Symbols as an earlier attempt found that they have to be: a number, an expression of others, a narrower range. */
+export type SettledSymbols = ReadonlyMap<string, number | string | DimRange>;
+
 /**
- * Shapes by input, undefined where the rank is not known. `bound`: symbols that an earlier attempt found it
- * cannot keep open. Throws L0203 for dims without a value, L0204 for settings that name no dim.
+ * Shapes by input, undefined where the rank is not known. `bound`: what takes the place of settings. Throws L0203 for dims without a value, L0204 for settings that name no dim.
  */
 export function inputShapes(
   graph: GraphProto,
   options: ShapeOptions,
-  bound: ReadonlyMap<string, number | string>,
+  bound: SettledSymbols,
 ): ReadonlyMap<ValueInfoProto, readonly Dim[] | undefined> {
   requireKnownNames(graph, options);
   const actual = actualValues(graph, options);
@@ -73,16 +76,18 @@ export function inputShapes(
 }
 
 /**
- * Runs `attempt` again with more symbols bound, to the values of the inputs at hand, until it needs no
- * further one. L0203 for a symbol that no input at hand gives a value.
+ * Runs `attempt` again with narrower ranges or more symbols bound, to the values of the inputs at hand, until it
+ * needs no further one. L0203 for a symbol that no input at hand gives a value.
  */
 export function withBindings<T>(
   graph: GraphProto,
   options: ShapeOptions,
-  attempt: (bound: ReadonlyMap<string, number | string>) => T,
+  attempt: (bound: SettledSymbols) => T,
 ): { readonly result: T; readonly bindings: readonly BoundSymbol[] } {
   const actual = actualValues(graph, options);
-  const bound = new Map<string, number | string>();
+  const bound = new Map<string, number | string | DimRange>();
+  const isOpen = (symbol: string): boolean =>
+    ["undefined", "object"].includes(typeof bound.get(symbol));
   const bindings: BoundSymbol[] = [];
   for (;;) {
     try {
@@ -90,11 +95,17 @@ export function withBindings<T>(
     } catch (error) {
       if (!(error instanceof NeedsBinding)) throw error;
       const equality = declaredEquality(error, actual);
-      if (equality !== undefined && !bound.has(equality.symbol)) {
+      if (equality !== undefined && isOpen(equality.symbol)) {
         bound.set(equality.symbol, equality.text);
         continue;
       }
-      const open = error.symbols.filter((symbol) => !bound.has(symbol));
+      const { limit } = error;
+      const ranges = limit && narrowedRanges(limit.dim, limit.most, actual);
+      if (ranges !== undefined) {
+        for (const [symbol, range] of ranges) bound.set(symbol, range);
+        continue;
+      }
+      const open = error.symbols.filter(isOpen);
       if (open.length === 0) throw new InternalError(`no open symbol: ${error.message}`);
       for (const symbol of open) {
         const value = actual.get(symbol) ?? cannotStayOpen(symbol, error.reason);

@@ -217,13 +217,16 @@ export class KernelWriter {
       constant: 0,
       terms: [{ coefficient: 1, of, id }],
     });
+    const max = Math.min(step, range.max);
+    // A trip in time has a point at least; a member may be without one.
+    const isOne = over === "time" && max === 1;
     return {
       id,
       position: {
         index: addAffine(range.index, term("index")),
-        extent: term("extent"),
+        extent: isOne ? constantAffine(1) : term("extent"),
         min: 1,
-        max: Math.min(step, range.max),
+        max,
       },
     };
   }
