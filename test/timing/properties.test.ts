@@ -40,19 +40,16 @@ describe("random programs", () => {
     }
   });
 
-  it("take the same time when members are stepped one by one and periods in full", () => {
-    let [merged, skipped] = [0, 0];
+  it("take the same time when members are stepped one by one", () => {
+    let merged = 0;
     for (const seed of seeds) {
-      const whole = timed(seed, { merge: false, skip: false });
-      for (const options of [{}, { merge: false }, { skip: false }]) {
-        const timing = timed(seed, options);
-        expect(outcome(timing), nameOf(seed)).toEqual(outcome(whole));
-        if (timing.effort.classes < whole.effort.classes) merged++;
-        if (timing.effort.skippedCycles > 0) skipped++;
-      }
+      const whole = timed(seed, { merge: false });
+      const timing = timed(seed);
+      expect(outcome(timing), nameOf(seed)).toEqual(outcome(whole));
+      if (timing.effort.classes < whole.effort.classes) merged++;
     }
+    // Periods are multiplied in `periods.test.ts`: programs as short as these hardly have any.
     expect(merged).toBeGreaterThan(50);
-    expect(skipped).toBeGreaterThan(0);
   });
 
   it("run as many instructions as plain order, and as many multiply-accumulates on any machine", () => {
