@@ -238,7 +238,7 @@ export const mlModelOperators: readonly OperatorRecord[] = [
   operatorOfMany("LinearClassifier", versions, lowerLinearClassifier),
   operator("SVMRegressor", versions, lowerSvmRegressor),
   {
-    ...operatorOfMany("SVMClassifier", versions, lowerSvmClassifier),
+    ...operatorOfMany("SVMClassifier", { ...versions, ranks: ["1+"] }, lowerSvmClassifier),
     evaluate: evaluateSvmClassifier,
     infer: (c) => {
       const { strings, count } = classLabels(c, "classlabels_ints");

@@ -110,6 +110,17 @@ const refused: readonly Found[] = [
     verdict: "L0108",
   },
   {
+    about: "a classifier of a scalar",
+    model: {
+      inputs: { x: "string[]" },
+      nodes: [node("ai.onnx.ml::SVMClassifier", ["x"], ["y"], { classlabels_ints: [0, 1] })],
+      opset: { "": 21, "ai.onnx.ml": 3 },
+      outputs: { y: "i64" },
+    },
+    runs: [{ x: random("string") }],
+    verdict: "L0201",
+  },
+  {
     about: "a concatenation of no inputs at all",
     model: { nodes: [node("Concat", [], ["y"], { axis: 0 })], outputs: { y: "f32" } },
     runs: [{}],

@@ -112,7 +112,7 @@ const ranged: Row = (g) => {
   return { inputs: [start, start + step * odd(g, -1, 7), step].map((n) => g.scalar(dtype, n)) };
 };
 
-const uniques: Row = (g) => {
+const uniques: Row = (g, operator) => {
   const x = g.value(g.number(), 1, 3);
   return {
     inputs: [x],
@@ -120,7 +120,7 @@ const uniques: Row = (g) => {
       axis: g.maybe(0.5, () => g.axis(x.shape.length)),
       sorted: g.maybe(0.5, () => g.r.integer(0, 1)),
     },
-    outputs: odd(g, 1, 4),
+    outputs: odd(g, 1, operator.includes("::") ? 3 : 4),
   };
 };
 

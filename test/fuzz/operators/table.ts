@@ -1,6 +1,7 @@
 /** How a random node of every operator is made: by its row, or of any tensors where nobody has written one. */
 import { operators } from "../../../src/ops/table.js";
 import { contractionRows } from "./contraction.js";
+import { contribRows } from "./contrib.js";
 import { controlRows } from "./control.js";
 import { elementwiseRows } from "./elementwise.js";
 import type { Row } from "./generator.js";
@@ -16,6 +17,7 @@ export const rows: Readonly<Record<string, Row>> = {
   ...layerRows,
   ...hostRows,
   ...controlRows,
+  ...contribRows,
 };
 
 export const operatorNames: readonly string[] = [
