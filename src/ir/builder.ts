@@ -101,8 +101,10 @@ export interface GraphBuilder {
   /** A builder for a body of control flow in this graph. */
   inner(): GraphBuilder;
 
-  /** Inputs of the graph that a value is computed from. */
-  inputsOf(value: Value): readonly Value[];
+  /** Of the graph, so far. */
+  readonly inputs: readonly Value[];
+  /** The value itself and all that it is computed from. */
+  ancestorsOf(value: Value): ReadonlySet<Value>;
 
   /** A host node; outputs without a shape get `unknownShape`. */
   host(

@@ -108,7 +108,7 @@ export class GraphAssembly {
     return this.#producers.get(value);
   }
 
-  inputsOf(value: Value): readonly Value[] {
+  ancestorsOf(value: Value): ReadonlySet<Value> {
     const seen = new Set<Value>();
     const visit = (v: Value): void => {
       if (seen.has(v)) return;
@@ -116,7 +116,11 @@ export class GraphAssembly {
       this.#producers.get(v)?.inputs.forEach(visit);
     };
     visit(value);
-    return this.#inputs.filter((input) => seen.has(input));
+    return seen;
+  }
+
+  get inputs(): readonly Value[] {
+    return this.#inputs;
   }
 
   /** What a value repeats, if it is a broadcast. */

@@ -100,8 +100,12 @@ class Builder implements GraphBuilder {
     return this.#graph.dimsValue("i64", shape, elements);
   }
 
-  inputsOf(value: Value): readonly Value[] {
-    return this.#graph.inputsOf(value);
+  get inputs(): readonly Value[] {
+    return this.#graph.inputs;
+  }
+
+  ancestorsOf(value: Value): ReadonlySet<Value> {
+    return this.#graph.ancestorsOf(value);
   }
 
   knownDims(value: Value): readonly Dim[] | undefined {

@@ -247,7 +247,9 @@ class Runner implements ModelRunner {
     const entry = known ?? this.#create(inputs);
     if (known === undefined) {
       this.#programs++;
-      noteBound(entry.executable, this.#boundValues);
+      const isDataNow = noteBound(entry.executable, this.#boundValues);
+      // A dim may have been needed as a number only for such a value.
+      if (isDataNow) this.#learnt.bound.clear();
     }
     const others = this.#entries.filter((other) => other !== entry);
     for (const oldest of others.splice(entriesMax - 1)) void oldest.release();

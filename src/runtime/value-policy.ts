@@ -31,8 +31,10 @@ export function offeredValues(
   return offered;
 }
 
-export function noteBound({ boundInputs }: Executable, bound: BoundValues): void {
+/** True if one of the inputs counts as data from now on: what follows from its values holds no longer. */
+export function noteBound({ boundInputs }: Executable, bound: BoundValues): boolean {
   for (const { name } of boundInputs) bound.set(name, (bound.get(name) ?? 0) + 1);
+  return boundInputs.some(({ name }) => bound.get(name) === boundValuesMax);
 }
 
 /** Whether these are the values that a program was made for. */

@@ -4,6 +4,7 @@
  * for which. Data never becomes part of a graph: only values that an operator asked for do.
  */
 import type { GraphBuilder } from "../../ir/builder.js";
+import { dimMax } from "../../ir/dim.js";
 import type { Value } from "../../ir/graph.js";
 import type { Tensor } from "../../numerics/tensor.js";
 
@@ -47,15 +48,28 @@ export function withKnownValues<T>(
   }
 }
 
-/** Asks for the inputs that `needed` is computed from, if the values of all of them are offered. */
+/** Elements of a value that shapes are worked out with; what is larger is data, or weights. */
+const elementsMax = 64;
+
+/**
+ * Asks for the inputs that `needed` is computed from, if the values of all of them are offered. What a network
+ * computes (how long a text is spoken) is no such value, however few tokens it comes from: for every text there would
+ * be a program.
+ */
 export function requestValue(
   b: GraphBuilder,
   offered: ReadonlySet<string>,
   needed: Value,
   reason: string,
 ): void {
-  const inputs = b.inputsOf(needed).map(({ name }) => name);
+  const ancestors = b.ancestorsOf(needed);
+  if (![...ancestors].every(isSmall)) return;
+  const inputs = b.inputs.filter((input) => ancestors.has(input)).map(({ name }) => name);
   if (inputs.length > 0 && inputs.every((name) => offered.has(name))) {
     throw new NeedsValues(inputs, reason);
   }
+}
+
+function isSmall({ shape, unknownShape }: Value): boolean {
+  return !unknownShape && shape.reduce((n: number, dim) => n * dimMax(dim), 1) <= elementsMax;
 }

@@ -186,6 +186,7 @@ function placeNode(state: State, node: Node): boolean {
     ) {
       return false;
     }
+    if (!operand.inside && isMadeInside(state, operand.value)) return false;
     operands.push(operand);
   }
   state.operands.set(node, operands);
@@ -299,6 +300,14 @@ function resolve(state: State, value: Value, map: IndexMap): Operand {
     current = node.inputs[0]!;
   }
   return { value: current, inside: false, map: at };
+}
+
+/** Whether movement that nothing absorbs leads from the group to the value: memory does not hold it yet. */
+function isMadeInside(state: State, value: Value): boolean {
+  const { producers, nodes } = state.group;
+  const node = producers.get(value);
+  if (node === undefined || nodes.has(node)) return node !== undefined;
+  return isMovement(node) && node.inputs.some((input) => isMadeInside(state, input));
 }
 
 /** Constant codes in place of the numbers that a map makes of them, where the load can do that. */
