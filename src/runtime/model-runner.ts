@@ -1,38 +1,30 @@
 /**
- * One model on one device: compiles when the inputs ask for it, keeps the few executables that are in use, and
- * runs. Values in and out are the host's; ONNX Runtime's shape of a session is `session.ts`.
+ * One model on one device: runs the program for the inputs at hand and, where shapes depend on data, the parts that
+ * follow. Values in and out are the host's; ONNX Runtime's shape of a session is `session.ts`.
  */
-import { evaluateModel, optionsFor } from "../compiler/1-import/evaluate-model.js";
-import type { ImportOptions } from "../compiler/1-import/import.js";
-import { compileModel } from "../compiler/compile.js";
+import { evaluateModel } from "../compiler/1-import/evaluate-model.js";
 import type { Float64, Precision } from "../compiler/pipeline.js";
-import { bindShapes } from "../ir/bindings.js";
 import { everyStep, type Executable } from "../isa/executable.js";
 import type { ExternalData } from "../onnx/external.js";
 import type { Model } from "../onnx/model.js";
-import { isTensor } from "../ops/context.js";
 import type { HostValue } from "../ops/record.js";
-import type { DiagnosticCode } from "../support/codes.js";
-import { DiagnosticError, fail, InternalError } from "../support/diagnostic.js";
 import type { DeviceMachine } from "../target/machine.js";
-import { machineHash } from "../target/machine-hash.js";
-import { checkInputs, type DimSettings } from "./check-inputs.js";
+import type { DimSettings } from "./check-inputs.js";
 import type { Device } from "./device.js";
-import {
-  dimCandidates,
-  learnFrom,
-  type LearntDims,
-  noteValues,
-  type SeenValues,
-} from "./dims-policy.js";
 import type { RegionRun } from "./host-region.js";
 import type { HostRuntimeSetting } from "./host-runtime.js";
 import { createLaterParts, type LaterParts } from "./later-parts.js";
 import { inputPorts, type ModelPort } from "./model-ports.js";
+import {
+  bindingsFor,
+  importOptions,
+  isTooWide,
+  ModelPrograms,
+  type ProgramCounts,
+} from "./model-programs.js";
 import type { ProgramStore } from "./program-store.js";
 import { TooLargeForDevice } from "./transfer.js";
-import { type BoundValues, noteBound, offeredValues, takesValues } from "./value-policy.js";
-import { type LoadedExecutable, loadExecutable } from "./walk.js";
+import type { LoadedExecutable } from "./walk.js";
 
 type Values = ReadonlyMap<string, HostValue>;
 
@@ -87,14 +79,8 @@ export interface RunPart {
 
 export type RanOn = "accelerator" | "host" | "mixed";
 
-export interface RunnerStats {
+export interface RunnerStats extends ProgramCounts {
   readonly runs: number;
-  /** Executables that were made or loaded for runs; a session whose shapes vary settles at two. */
-  readonly programs: number;
-  /** How often the compiler ran, ranges that turned out too wide included. */
-  readonly compiles: number;
-  /** Executables that came out of the store instead. */
-  readonly storeHits: number;
   /** Runs that the host took over, by reason. */
   readonly hostRuns: ReadonlyMap<string, number>;
   /** Of the parts that follow the first one, where shapes depend on data. */
@@ -109,15 +95,12 @@ export interface RunnerStats {
  */
 const partCompiles = { max: 16, runsPerCompile: 4 } as const;
 
-/** Executables that a runner keeps; the least recently used one goes first. */
-const entriesMax = 4;
-
 export function createModelRunner(options: RunnerOptions): ModelRunner {
   return new Runner(options);
 }
 
 /** Where the steps of an executable run; filling in known values is nobody's work. */
-export function ranOn(executable: Executable): RanOn {
+function ranOn(executable: Executable): RanOn {
   const steps = everyStep(executable.steps);
   const launches = steps.some((step) => step.kind === "launch");
   const host = steps.some((step) => step.kind === "host" && step.graph.nodes.length > 0);
@@ -128,25 +111,17 @@ export function ranOn(executable: Executable): RanOn {
 class Runner implements ModelRunner {
   readonly inputs: readonly ModelPort[];
   readonly #options: RunnerOptions;
-  readonly #machineHash: string;
-  readonly #seen: SeenValues = new Map();
-  readonly #boundValues: BoundValues = new Map();
-  readonly #learnt: LearntDims = { raised: new Set(), bound: new Set() };
+  readonly #programs: ModelPrograms;
   readonly #hostRuns = new Map<string, number>();
-  /** Most recently used first. */
-  #entries: readonly LoadedExecutable[] = [];
   #runs = 0;
-  #compiles = 0;
-  #programs = 0;
-  #storeHits = 0;
   readonly #laterParts: LaterParts;
   #wholeBecause: string | undefined;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
     this.#laterParts = createLaterParts(options, createModelRunner);
-    this.#machineHash = machineHash(options.machine);
     this.inputs = inputPorts(options.model);
+    this.#programs = new ModelPrograms(options, this.inputs);
   }
 
   get stats(): RunnerStats {
@@ -154,9 +129,7 @@ class Runner implements ModelRunner {
     const wholeBecause = this.#wholeBecause;
     return {
       runs: this.#runs,
-      programs: this.#programs,
-      compiles: this.#compiles,
-      storeHits: this.#storeHits,
+      ...this.#programs.counts,
       hostRuns: new Map(this.#hostRuns),
       ...(parts.length === 0 ? {} : { parts }),
       ...(wholeBecause === undefined ? {} : { wholeBecause }),
@@ -169,7 +142,7 @@ class Runner implements ModelRunner {
   }
 
   async #run(inputs: Values): Promise<RunOutcome> {
-    const loaded = this.#load(inputs);
+    const loaded = this.#programs.load(inputs);
     const { executable } = loaded;
     const parts = [partOf(loaded, inputs)];
     try {
@@ -184,13 +157,13 @@ class Runner implements ModelRunner {
       if (!(error instanceof TooLargeForDevice)) throw error;
       const reason = error.diagnostics[0]!.message;
       this.#hostRuns.set(reason, (this.#hostRuns.get(reason) ?? 0) + 1);
-      const outputs = evaluateModel(this.#options.model, inputs, this.#importOptions());
+      const outputs = evaluateModel(this.#options.model, inputs, importOptions(this.#options));
       return { outputs, parts, ranOn: "host", hostRegions: [], reason };
     }
   }
 
   async prepare(inputs: Values): Promise<readonly RunPart[]> {
-    const loaded = this.#load(inputs);
+    const loaded = this.#programs.load(inputs);
     const { executable } = loaded;
     const first = partOf(loaded, inputs);
     if (executable.later.length === 0) return [first];
@@ -212,7 +185,7 @@ class Runner implements ModelRunner {
       return result;
     } catch (error) {
       if (!isTooWide(error)) throw error;
-      await this.#endParts((error as DiagnosticError).diagnostics[0]!.message);
+      await this.#endParts(error.diagnostics[0]!.message);
       return undefined;
     }
   }
@@ -220,9 +193,7 @@ class Runner implements ModelRunner {
   /** From now on the host runs all that waits for shapes that depend on data. */
   async #endParts(reason: string): Promise<void> {
     this.#wholeBecause = reason;
-    const cut = this.#entries.filter(({ executable }) => executable.later.length > 0);
-    this.#entries = this.#entries.filter((entry) => !cut.includes(entry));
-    await Promise.all([...cut.map((entry) => entry.release()), this.#laterParts.release()]);
+    await Promise.all([this.#programs.endParts(), this.#laterParts.release()]);
   }
 
   #joined(first: RunOutcome, rest: RunOutcome): RunOutcome {
@@ -238,102 +209,8 @@ class Runner implements ModelRunner {
     };
   }
 
-  #load(inputs: Values): LoadedExecutable {
-    checkInputs(this.inputs, inputs, this.#options.dims);
-    noteValues(this.#seen, this.inputs, inputs);
-    const known = this.#entries.find(
-      (entry) => bindingsFor(entry.executable, inputs) !== undefined,
-    );
-    const entry = known ?? this.#create(inputs);
-    if (known === undefined) {
-      this.#programs++;
-      const isDataNow = noteBound(entry.executable, this.#boundValues);
-      // A dim may have been needed as a number only for such a value.
-      if (isDataNow) this.#learnt.bound.clear();
-    }
-    const others = this.#entries.filter((other) => other !== entry);
-    for (const oldest of others.splice(entriesMax - 1)) void oldest.release();
-    this.#entries = [entry, ...others];
-    return entry;
-  }
-
   async release(): Promise<void> {
-    const entries = this.#entries;
-    this.#entries = [];
-    await Promise.all([...entries.map((entry) => entry.release()), this.#laterParts.release()]);
-  }
-
-  #create(inputs: Values): LoadedExecutable {
-    for (;;) {
-      const { loaded, dims } = this.#firstThatFits(inputs);
-      const chosen = new Map([...dims].filter(([name]) => !this.#options.dims.has(name)));
-      const stuck = stuckDims(this.inputs, loaded.executable, chosen);
-      const isWorthRetrying = learnFrom(stuck, this.#seen, this.#learnt);
-      if (!isWorthRetrying) return loaded;
-    }
-  }
-
-  /** The first of the policy's settings that fits the machine and can be simulated. */
-  #firstThatFits(inputs: Values): {
-    readonly loaded: LoadedExecutable;
-    readonly dims: DimSettings;
-  } {
-    const { dims: set, device, host } = this.#options;
-    const candidates = dimCandidates(this.#seen, set, this.#learnt);
-    for (const [i, dims] of candidates.entries()) {
-      try {
-        const executable = this.#executable(inputs, dims);
-        return { loaded: loadExecutable(executable, device, host), dims };
-      } catch (error) {
-        if (i === candidates.length - 1 || !isTooWide(error)) throw error;
-      }
-    }
-    throw new InternalError("the policy of dims has no candidate");
-  }
-
-  #executable(inputs: Values, dims: DimSettings): Executable {
-    const { machine, model, precision, float64 = "host", store } = this.#options;
-    let isSelfContained = true;
-    const compile = (): Executable => {
-      this.#compiles++;
-      return compileModel(model, {
-        ...this.#importOptions(() => (isSelfContained = false)),
-        ...optionsFor(model, inputs),
-        inputValues: offeredValues(inputs, this.#boundValues),
-        dims,
-        machine,
-        machineHash: this.#machineHash,
-        precision,
-        float64,
-        inParts: this.#wholeBecause === undefined,
-      });
-    };
-    if (store === undefined) return compile();
-    const key = JSON.stringify([
-      this.#machineHash,
-      precision,
-      float64,
-      [...dims],
-      this.#wholeBecause === undefined,
-      [...inputs].map(([name, value]) => [name, isTensor(value) ? value.shape : value.kind]),
-    ]);
-    const kept = store.get(key);
-    if (kept !== undefined && takesValues(kept, inputs)) {
-      this.#storeHits++;
-      return kept;
-    }
-    const executable = compile();
-    // The key knows the model's own bytes only, not the files beside it.
-    if (isSelfContained) store.put(key, executable);
-    return executable;
-  }
-
-  #importOptions(onRead?: () => void): Pick<ImportOptions, "file" | "externalData"> {
-    const { file, externalData } = this.#options;
-    return {
-      ...(file === undefined ? {} : { file }),
-      ...(externalData === undefined ? {} : { externalData: observed(externalData, onRead) }),
-    };
+    await Promise.all([this.#programs.release(), this.#laterParts.release()]);
   }
 }
 
@@ -343,71 +220,4 @@ function partOf({ executable }: LoadedExecutable, inputs: Values): RunPart {
 
 function keepsCompiling({ compiles, runs }: RunnerStats): boolean {
   return compiles > partCompiles.max && compiles * partCompiles.runsPerCompile > runs;
-}
-
-function observed(data: ExternalData, onRead: (() => void) | undefined): ExternalData {
-  if (onRead === undefined) return data;
-  return {
-    read(location, offset, length) {
-      onRead();
-      return data.read(location, offset, length);
-    },
-  };
-}
-
-/** Dims that were to stay open, and are numbers in the executable. */
-function stuckDims(
-  ports: readonly ModelPort[],
-  executable: Executable,
-  asked: DimSettings,
-): readonly string[] {
-  const shapes = new Map(executable.inputs.map((port) => [port.name, port.shape]));
-  const stuck = ports.flatMap(({ name, dims }) =>
-    (dims ?? []).filter((dim, axis): dim is string => {
-      const isAsked = typeof dim === "string" && typeof asked.get(dim) === "object";
-      return isAsked && typeof shapes.get(name)?.[axis] === "number";
-    }),
-  );
-  return [...new Set(stuck)];
-}
-
-/** What narrower ranges, or none, may cure. */
-const tooWideCodes: ReadonlySet<DiagnosticCode> = new Set(["L0203", "L0401", "L0402"]);
-
-function isTooWide(error: unknown): boolean {
-  return (
-    error instanceof DiagnosticError && error.diagnostics.some((d) => tooWideCodes.has(d.code))
-  );
-}
-
-/**
- * The values of the executable's symbols for these inputs; undefined if it does not take them: others are given, or
- * extents that its symbols cannot be bound to.
- */
-export function bindingsFor(
-  executable: Executable,
-  inputs: Values,
-): ReadonlyMap<string, number> | undefined {
-  const { inputs: ports, boundInputs } = executable;
-  const isSameSet =
-    ports.length + boundInputs.length === inputs.size &&
-    ports.every((port) => inputs.has(port.name));
-  if (!isSameSet || !takesValues(executable, inputs)) return undefined;
-  const given = ports.flatMap((port) => {
-    const value = inputs.get(port.name)!;
-    return isTensor(value) && !port.unknownShape ? [{ value: port, shape: value.shape }] : [];
-  });
-  const bindings = new Map<string, number>();
-  try {
-    bindShapes(given, bindings);
-    return bindings;
-  } catch (error) {
-    if (error instanceof DiagnosticError) return undefined;
-    throw error;
-  }
-}
-
-/** L0605 for a session that has been released. */
-export function failReleased(): never {
-  fail("L0605", "the session has been released", { hint: "create another one" });
 }

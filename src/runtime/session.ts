@@ -17,12 +17,7 @@ import type { DimSettings } from "./check-inputs.js";
 import { unknownNames } from "./check-inputs.js";
 import { createSimulatedDevice } from "./device.js";
 import type { HostRuntime, HostRuntimeChoice } from "./host-runtime.js";
-import {
-  createModelRunner,
-  failReleased,
-  type ModelRunner,
-  type RunnerStats,
-} from "./model-runner.js";
+import { createModelRunner, type ModelRunner, type RunnerStats } from "./model-runner.js";
 import { type ModelPort, outputPorts } from "./model-ports.js";
 import { type Feed, tensorToOrt, valueFromOrt, valueToOrt } from "./ort-tensors.js";
 import type { ProgramStore } from "./program-store.js";
@@ -230,4 +225,9 @@ function metadataOf({ name, kind, dtype, dims }: ModelPort): OrtSession.ValueMet
   if (kind !== "tensor" || dtype === undefined) return { name, isTensor: false };
   const type = typeName(dtype) as OrtTensor.Type;
   return { name, isTensor: true, type, shape: dims ?? [] };
+}
+
+/** L0605 for a session that has been released. */
+function failReleased(): never {
+  fail("L0605", "the session has been released", { hint: "create another one" });
 }
