@@ -210,6 +210,29 @@ export function constantAffine(constant: number): Affine {
   return { constant, terms: [] };
 }
 
+export function variableAffine(of: AffineTerm["of"], id: number): Affine {
+  return { constant: 0, terms: [{ coefficient: 1, of, id }] };
+}
+
+/** a + b * scale. */
+export function addAffine(a: Affine, b: Affine, scale = 1): Affine {
+  const terms = [...a.terms];
+  for (const t of b.terms) {
+    const at = terms.findIndex((x) => x.of === t.of && x.id === t.id);
+    const coefficient = t.coefficient * scale + (at < 0 ? 0 : terms[at]!.coefficient);
+    if (at < 0) terms.push({ ...t, coefficient });
+    else terms[at] = { ...t, coefficient };
+  }
+  return {
+    constant: a.constant + b.constant * scale,
+    terms: terms.filter((t) => t.coefficient !== 0),
+  };
+}
+
+export function scaleAffine(a: Affine, scale: number): Affine {
+  return addAffine(constantAffine(0), a, scale);
+}
+
 export function staticCount(count: number): Count {
   return { value: constantAffine(count), max: count };
 }

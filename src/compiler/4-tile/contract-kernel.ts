@@ -12,17 +12,10 @@
 import type { WrittenKernel } from "../tiled.js";
 import { type Dim, dimMax, NeedsBinding, dimSymbols } from "../../ir/dim.js";
 import { contractBlock, contractSegment, type Node } from "../../ir/graph.js";
-import { type Affine, type MmaAxis, tileLimits } from "../../ir/tile.js";
-import {
-  addAffine,
-  type Box,
-  makeBox,
-  PlanDoesNotFit,
-  positionCount,
-  scaleAffine,
-  tileOperand,
-  usesAxis,
-} from "./kernel-writer.js";
+import { addAffine, type Affine, type MmaAxis, scaleAffine, tileLimits } from "../../ir/tile.js";
+import { usesAxis } from "./access.js";
+import { type Box, makeBox } from "./box.js";
+import { PlanDoesNotFit, positionCount, tileOperand } from "./kernel-writer.js";
 import type { ContractPlan } from "./plan.js";
 import { type Leaf, memoryOrder, type PreparedGroup } from "./prepare.js";
 import { deviceType } from "./storage.js";

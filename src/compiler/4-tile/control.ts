@@ -7,7 +7,7 @@ import { bodyOperands, conditionOf, tripResults, tripsOf } from "../../ir/contro
 import { type Dim, dimAdd, dimMul, dimSub, symbolDim } from "../../ir/dim.js";
 import type { Graph, IfOperation, LoopOperation, LoopScan, Node, Value } from "../../ir/graph.js";
 import type { Storage, TiledLoop, TiledStep } from "../tiled.js";
-import { isStored, natural, type StorageMap } from "./storage.js";
+import { isStored, like, natural, type StorageMap } from "./storage.js";
 
 /** What tiling a body needs of the tiling around it; `tile.ts` has it. */
 export interface ControlTiling {
@@ -130,12 +130,12 @@ export function partStart(op: LoopOperation, part: Value, { axis, reverse }: Loo
 
 export function partOf(
   { storages }: Pick<ControlTiling, "storages">,
-  { name, dtype, shape }: Value,
+  value: Value,
   whole: Storage,
   start: Dim,
   { axis }: LoopScan,
 ): Storage {
-  return storages.part({ name, dtype, shape }, whole, axis, start).storage;
+  return storages.part(like(value), whole, axis, start).storage;
 }
 
 /** One place per value: what is given twice is copied to the second. */

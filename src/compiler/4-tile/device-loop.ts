@@ -24,7 +24,7 @@ import {
   writeLoopKernel,
 } from "./loop-kernel.js";
 import { fitsMachine } from "./plan-choice.js";
-import { deviceType, isStored, natural, orderedStrides, type StorageMap } from "./storage.js";
+import { deviceType, isStored, like, natural, orderedStrides, type StorageMap } from "./storage.js";
 
 /** What it needs of the tiling around the loop; `tile.ts` has it. */
 export interface DeviceLoopTiling {
@@ -246,10 +246,6 @@ class BodyContent {
     this.#copies.set(value, root);
     return root;
   }
-}
-
-function like({ name, dtype, shape }: Value): Value {
-  return { name, dtype, shape };
 }
 
 function resultStorage({ storages }: DeviceLoopTiling, result: Value): Storage {

@@ -2,18 +2,12 @@
 import type { Storage, WrittenKernel } from "../tiled.js";
 import type { Dim } from "../../ir/dim.js";
 import type { GatherOperation, Node, ScatterOperation, Value } from "../../ir/graph.js";
-import { constantAffine, type TransferAxis } from "../../ir/tile.js";
+import { addAffine, constantAffine, type TransferAxis } from "../../ir/tile.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { axisIndex } from "./index-map.js";
-import {
-  addAffine,
-  KernelWriter,
-  makeAccess,
-  makeBox,
-  positionCount,
-  type Tile,
-  tileOperand,
-} from "./kernel-writer.js";
+import { makeAccess } from "./access.js";
+import { makeBox } from "./box.js";
+import { KernelWriter, positionCount, type Tile, tileOperand } from "./kernel-writer.js";
 import {
   loadTile,
   type MoveContext,

@@ -10,7 +10,13 @@
  */
 import type { StorageRoot, Storage, WrittenKernel } from "../tiled.js";
 import { type Dim, type DimSymbol, dimSymbols } from "../../ir/dim.js";
-import { constantAffine, type TransferAxis } from "../../ir/tile.js";
+import {
+  addAffine,
+  constantAffine,
+  scaleAffine,
+  type TransferAxis,
+  variableAffine,
+} from "../../ir/tile.js";
 import { InternalError } from "../../support/diagnostic.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import {
@@ -21,17 +27,9 @@ import {
   type PreparedContract,
   startContraction,
 } from "./contract-kernel.js";
-import {
-  type Access,
-  addAffine,
-  axisStride,
-  KernelWriter,
-  makeBox,
-  PlanDoesNotFit,
-  scaleAffine,
-  type Tile,
-  tileOperand,
-} from "./kernel-writer.js";
+import { type Access, axisStride } from "./access.js";
+import { makeBox } from "./box.js";
+import { KernelWriter, PlanDoesNotFit, type Tile, tileOperand } from "./kernel-writer.js";
 import { axisIndex, zeroIndex } from "./index-map.js";
 import type { ContractPlan, RowsPlan, TilePlan } from "./plan.js";
 import { axisMax, type Leaf, outputAccess, type PreparedGroup } from "./prepare.js";
@@ -307,10 +305,7 @@ function readsTrip({ parts }: LoopWriter, { prepared, context }: TileState): boo
 /** One position on the last trip, none on those before. */
 function lastTripOnly({ writer, parts }: LoopWriter, trip: number): TransferAxis {
   const past = addAffine(constantAffine(2), writer.affine(parts.trips), -1);
-  const value = addAffine(past, {
-    constant: 0,
-    terms: [{ coefficient: 1, of: "index", id: trip }],
-  });
+  const value = addAffine(past, variableAffine("index", trip));
   return { count: { value, max: 1 }, memoryStride: 0, slotStride: 0 };
 }
 

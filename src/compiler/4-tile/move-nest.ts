@@ -3,14 +3,9 @@ import type { Storage, WrittenKernel } from "../tiled.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import { type Dim, dimMax } from "../../ir/dim.js";
 import type { Node, Value } from "../../ir/graph.js";
-import {
-  type Access,
-  KernelWriter,
-  makeBox,
-  type Position,
-  type Tile,
-  tileOperand,
-} from "./kernel-writer.js";
+import type { Access } from "./access.js";
+import { makeBox } from "./box.js";
+import { KernelWriter, type Position, type Tile, tileOperand } from "./kernel-writer.js";
 
 export interface MoveContext {
   readonly name: string;

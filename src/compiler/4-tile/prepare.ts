@@ -7,7 +7,7 @@ import { type Dim, dimMax, dimMul } from "../../ir/dim.js";
 import type { Node, Value } from "../../ir/graph.js";
 import { elementCount } from "../../numerics/tensor.js";
 import type { Group } from "./groups.js";
-import { type Access, type AccessDim, axisStride, makeAccess, usesAxis } from "./kernel-writer.js";
+import { type Access, type AccessDim, axisStride, makeAccess, usesAxis } from "./access.js";
 import { laneNumber, type Operand, type Space, type SpaceAxis } from "./space.js";
 
 export interface PreparedGroup {

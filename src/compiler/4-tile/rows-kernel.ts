@@ -11,8 +11,10 @@ import type { WrittenKernel } from "../tiled.js";
 import { type Node, type ReduceOperation, reducePartials, type Value } from "../../ir/graph.js";
 import type { Spanned, TileOperand } from "../../ir/kernel.js";
 import {
+  addAffine,
   type Affine,
   constantAffine,
+  scaleAffine,
   staticCount,
   tileLimits,
   type VecOutput,
@@ -20,7 +22,8 @@ import {
 import { isFloat } from "../../numerics/dtype.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { InternalError } from "../../support/diagnostic.js";
-import { addAffine, scaleAffine, tileOperand, usesAxis } from "./kernel-writer.js";
+import { usesAxis } from "./access.js";
+import { tileOperand } from "./kernel-writer.js";
 import type { RowsPlan } from "./plan.js";
 import type { PreparedGroup } from "./prepare.js";
 import type { Operand } from "./space.js";

@@ -2,19 +2,13 @@
 import type { WrittenKernel } from "../tiled.js";
 import type { Node, ScanOperation, Value } from "../../ir/graph.js";
 import { limitsOf } from "../../ir/evaluate-reduce.js";
-import { constantAffine } from "../../ir/tile.js";
+import { addAffine, constantAffine, scaleAffine } from "../../ir/tile.js";
 import { type DeviceDType, isFloat } from "../../numerics/dtype.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { axisIndex } from "./index-map.js";
-import {
-  addAffine,
-  makeAccess,
-  makeBox,
-  positionCount,
-  scaleAffine,
-  type Tile,
-  tileOperand,
-} from "./kernel-writer.js";
+import { makeAccess } from "./access.js";
+import { makeBox } from "./box.js";
+import { positionCount, type Tile, tileOperand } from "./kernel-writer.js";
 import { loadTile, type MoveContext, openNest, storeTile } from "./move-nest.js";
 import { deviceType, natural } from "./storage.js";
 

@@ -133,6 +133,11 @@ export function createStorageMap(options: StorageOptions): StorageMap {
   };
 }
 
+/** Another value of its type, of the same shape if no other is given. */
+export function like({ name, dtype, shape }: Value, other: Value["shape"] = shape): Value {
+  return { name, dtype, shape: other };
+}
+
 export function natural(value: { readonly shape: readonly unknown[] }): number[] {
   return [...value.shape.keys()];
 }

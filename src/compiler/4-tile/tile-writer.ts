@@ -8,22 +8,23 @@ import {
   constantAffine,
   staticCount,
   tileLimits,
+  variableAffine,
   type VecAxis,
   type VecOutput,
 } from "../../ir/tile.js";
 import { InternalError } from "../../support/diagnostic.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import { buildExpression, type ExpressionSources, type Target } from "./expression.js";
+import { usesAxis } from "./access.js";
+import { makeBox } from "./box.js";
 import {
   KernelWriter,
-  makeBox,
   PlanDoesNotFit,
   type Position,
   positionCount,
   type Tile,
   tileOf,
   tileOperand,
-  usesAxis,
 } from "./kernel-writer.js";
 import type { RowsPlan, SplitChoice, TilePlan } from "./plan.js";
 import type { PlanChooser } from "./plan-choice.js";
@@ -316,10 +317,7 @@ export function rowAxesOf(state: TileState): number[] {
 
 export function vecAxis(state: TileState, axis: number, full: boolean): VecAxis {
   if (axis === tripAxis) {
-    const base = {
-      constant: 0,
-      terms: [{ coefficient: 1, of: "index", id: state.trip! } as const],
-    };
+    const base = variableAffine("index", state.trip!);
     return { kind: "parallel", count: staticCount(1), base };
   }
   if (axis < 0) return { kind: "reduce", count: staticCount(1), base: constantAffine(0) };
