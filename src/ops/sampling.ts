@@ -57,7 +57,7 @@ export interface SampleTap {
 }
 
 /**
- * The weighted sum over all combinations of taps. `rows` is [batch * extents.., channels], `row` the number of
+ * The weighted sum (or the maximum of what would be added) over all combinations of taps. `rows` is [batch * extents.., channels], `row` the number of
  * the batch's first row, `taps` the taps of each axis. The result is [positions.., channels].
  */
 export function sampleRows(
@@ -66,6 +66,7 @@ export function sampleRows(
   row: Value,
   extents: readonly Dim[],
   taps: readonly (readonly SampleTap[])[],
+  join: "add" | "max" = "add",
 ): Value {
   const { dtype } = rows;
   const combinations = taps.reduce<readonly (readonly SampleTap[])[]>(
@@ -104,7 +105,7 @@ export function sampleRows(
       l.select(l.eq(w!, l.constF(0)), l.constF(0), l.mul(v!, w!)),
     );
   });
-  return terms.reduce((a, b) => c.b.map(dtype, [a, b], (l, x, y) => l.add(x!, y!)));
+  return terms.reduce((a, b) => c.b.map(dtype, [a, b], (l, x, y) => l[join](x!, y!)));
 }
 
 function pairs(lanes: readonly Lane[]): (readonly [Lane, Lane])[] {

@@ -37,6 +37,7 @@ import type { OperatorRecord } from "./record.js";
 import { recurrentOperators } from "./recurrent.js";
 import { reductionOperators } from "./reductions.js";
 import { regionOperators } from "./regions.js";
+import { roiAlignOperators } from "./roi-align.js";
 import { resizeOperators } from "./resize.js";
 import { rotaryOperators } from "./rotary.js";
 import { samplingOperators } from "./sampling.js";
@@ -78,6 +79,7 @@ export const operators: readonly OperatorRecord[] = [
   ...deformConvOperators,
   ...poolingOperators,
   ...regionOperators,
+  ...roiAlignOperators,
   ...resizeOperators,
   ...samplingOperators,
   ...recurrentOperators,

@@ -210,31 +210,6 @@ const sampling: readonly OperatorCase[] = [
     constant: [1],
     tolerance: 1e-5,
   },
-  ...["avg", "max"].map(
-    (mode): OperatorCase => ({
-      op: "RoiAlign",
-      opset: 16,
-      about: mode,
-      attributes: { mode, output_height: 3, output_width: 2, spatial_scale: { float: 0.5 } },
-      inputs: [
-        numbers("f32", [2, 2, 6, 7]),
-        tensorOf("f32", [3, 4], [0, 0, 8, 9, 2, 3, 11, 10, -1, -2, 4, 4]),
-        i64(0, 1, 1),
-      ],
-      tolerance: 1e-5,
-    }),
-  ),
-  {
-    op: "RoiAlign",
-    opset: 10,
-    attributes: { output_height: 2, output_width: 2, sampling_ratio: 2 },
-    inputs: [
-      numbers("f32", [1, 2, 6, 7]),
-      tensorOf("f32", [2, 4], [0, 0, 4, 5, 2, 2, 2.2, 2.1]),
-      i64(0, 0),
-    ],
-    tolerance: 1e-5,
-  },
   {
     op: "MaxRoiPool",
     attributes: { pooled_shape: [2, 3], spatial_scale: { float: 0.5 } },
