@@ -16,6 +16,8 @@ export function gatherTensor(
   const inner = elementCount(data.shape.slice(axis + 1));
   const outer = elementCount(data.shape.slice(0, axis));
   const result = allocate(data.dtype, elementCount(shape));
+  // Where nothing is read, no index is looked at: the device does not even launch.
+  if (result.length === 0) return { dtype: data.dtype, shape, data: result };
   const rows = resolveIndices(indices, extent);
   let to = 0;
   for (let o = 0; o < outer; o++) {

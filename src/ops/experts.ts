@@ -5,7 +5,7 @@
 import { dimMul, staticDim } from "../ir/dim.js";
 import type { Lane, LaneBuilder } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
-import { gelu, swish } from "./activations.js";
+import { geluTanh, swish } from "./activations.js";
 import { atLeast, atMost, operator } from "./helpers.js";
 import { dequantize } from "./quantization.js";
 import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
@@ -32,7 +32,7 @@ type Activation = (l: LaneBuilder, x: Lane) => Lane;
 
 const activations: Readonly<Record<string, Activation>> = {
   relu: (l, x) => atLeast(l, x, l.constF(0)),
-  gelu,
+  gelu: geluTanh,
   silu: (l, x) => swish(l, x, 1),
   identity: (_, x) => x,
 };

@@ -206,6 +206,16 @@ const refused: readonly Found[] = [
 
 const equal: readonly Found[] = [
   {
+    about: "indices out of range, of rows without elements",
+    model: {
+      inputs: { x: "f32[2, 1, 2, 0]", i: "i64[3]" },
+      nodes: [node("Gather", ["x", "i"], ["y"])],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 2, 1, 2, 0), i: i64([3], [-1, 0, 2]) }],
+    verdict: "equal",
+  },
+  {
     about: "an attribute without axes to squeeze, which stands for all of one element",
     model: {
       opset: 11,

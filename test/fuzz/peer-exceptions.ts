@@ -25,6 +25,8 @@ const tameMax = 70_000;
 
 const flags: ReadonlySet<string> = new Set(["keepdims", "exclusive", "reverse"]);
 
+const decoder = new TextDecoder();
+
 const exceptions: readonly Exception[] = [
   {
     why: "random numbers",
@@ -43,6 +45,12 @@ const exceptions: readonly Exception[] = [
     why: "no axes to squeeze are all axes to it",
     applies: ({ operator, read: [, axes] }) =>
       operator === "Squeeze" && axes !== undefined && isEmpty(axes),
+  },
+  {
+    why: "it does not crop what strides longer than the kernel leave at the end",
+    applies: ({ operator, proto: { attribute } }) =>
+      operator === "ConvTranspose" &&
+      attribute.some(({ name, s }) => name === "auto_pad" && decoder.decode(s).startsWith("SAME")),
   },
   {
     why: "it rounds every term of the sum",

@@ -27,7 +27,7 @@ const secondsMax = 30;
 const residentBytesMax = 3e9;
 const heapMegabytes = 1500;
 /** A child is replaced after this many cases, so that what piles up in one is no finding. */
-const batchCases = 250;
+const batchCases = 500;
 
 /** In several processes at once; `onResult` hears of the cases in any order. */
 export async function runCases(
