@@ -16,6 +16,8 @@ export const regionOperators: readonly OperatorRecord[] = [
   }),
 ];
 
+const { fround } = Math;
+
 /** Corners: y1 <= y2, x1 <= x2. */
 type Box = readonly [y1: number, x1: number, y2: number, x2: number];
 
@@ -54,18 +56,21 @@ function nonMaxSuppression(c: EvaluateContext): readonly Tensor[] {
 
 function boxOf(values: ArrayLike<number>, centred: boolean): Box {
   const [a, b, d, e] = [values[0]!, values[1]!, values[2]!, values[3]!];
-  if (centred) return [b - e / 2, a - d / 2, b + e / 2, a + d / 2];
-  return [Math.min(a, d), Math.min(b, e), Math.max(a, d), Math.max(b, e)];
+  if (!centred) return [Math.min(a, d), Math.min(b, e), Math.max(a, d), Math.max(b, e)];
+  return [fround(b - e / 2), fround(a - d / 2), fround(b + e / 2), fround(a + d / 2)];
 }
 
-/** Intersection over union. */
+/** Intersection over union, rounded to fp32 at every step: it may come out as the very limit. */
 function overlap(a: Box, b: Box): number {
-  const height = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
-  const width = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  const height = fround(Math.min(a[2], b[2]) - Math.max(a[0], b[0]));
+  const width = fround(Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
   if (height <= 0 || width <= 0) return 0;
-  const area = (box: Box): number => (box[2] - box[0]) * (box[3] - box[1]);
-  const both = height * width;
-  return both / (area(a) + area(b) - both);
+  const both = fround(height * width);
+  return fround(both / fround(fround(areaOf(a) + areaOf(b)) - both));
+}
+
+function areaOf(box: Box): number {
+  return fround(fround(box[2] - box[0]) * fround(box[3] - box[1]));
 }
 
 function maxRoiPool(c: EvaluateContext): readonly Tensor[] {

@@ -205,6 +205,17 @@ const choosing: readonly OperatorCase[] = [
       outputs: ["i64"],
     }),
   ),
+  {
+    op: "NonMaxSuppression",
+    about: "an overlap that is the limit once it is rounded to fp32",
+    inputs: [
+      tensorOf("f32", [1, 2, 4], [0, 0, 10, 1, 0, 0, 7, 1]),
+      tensorOf("f32", [1, 1, 2], [0.9, 0.8]),
+      scalar(2),
+      tensorOf("f32", [], [0.7]),
+    ],
+    outputs: ["i64"],
+  },
 ];
 
 describe.each([
