@@ -1,20 +1,80 @@
-/** Matrices beyond products: Det on the host, and Col2Im, a scatter of columns into an image. */
+/** Matrices beyond products: Det by elimination, and Col2Im, a scatter of columns into an image. */
 import { elementCount, type Tensor } from "../numerics/tensor.js";
-import { dimMul } from "../ir/dim.js";
+import { dimMul, dimProduct, staticDim } from "../ir/dim.js";
 import { shapeText } from "../ir/graph-shapes.js";
 import type { Value } from "../ir/graph.js";
-import { operator, range } from "./helpers.js";
-import { hostOperator, numbersOf, tensorOf } from "./host.js";
-import type { EvaluateContext, LowerContext, OperatorRecord } from "./record.js";
+import { computeType, operator, range } from "./helpers.js";
+import { numbersOf, tensorOf } from "./host.js";
+import { Decline, type EvaluateContext, type LowerContext, type OperatorRecord } from "./record.js";
 import { listOf, stepsOf } from "./spatial.js";
 
 export const matrixOperators: readonly OperatorRecord[] = [
-  hostOperator("Det", { since: 11 }, determinant, (c) => {
-    const { dtype, shape } = c.input(0);
-    return [{ dtype, shape: shape.slice(0, -2) }];
-  }),
+  {
+    ...operator("Det", { since: 11, ranks: ["2+"] }, lowerDeterminant),
+    evaluate: determinant,
+    infer: (c) => [{ dtype: c.input(0).dtype, shape: c.input(0).shape.slice(0, -2) }],
+  },
   operator("Col2Im", { since: 18, ranks: [3, 1, 1] }, columnsToImage),
 ];
+
+/** Larger matrices take more kernels than they are worth. */
+const largestSize = 16;
+
+/** By elimination with row exchanges, column by column, in what remains of each matrix. */
+function lowerDeterminant(c: LowerContext): Value {
+  const x = c.input(0);
+  const shape = x.shape.slice(0, -2);
+  const size = staticDim(x.shape.at(-1)!, "it is the size of a matrix");
+  const rows = staticDim(x.shape.at(-2)!, "it is the size of a matrix");
+  if (rows !== size) c.invalid("L0201", `${shapeText(x.shape)} is no square matrix`);
+  if (size > largestSize) {
+    throw new Decline(`a matrix of more than ${largestSize} rows is eliminated on the host`);
+  }
+  const dtype = computeType(x.dtype);
+  let rest = c.b.reshape(c.b.cast(x, dtype), [dimProduct(shape), size, size]);
+  let product = c.b.full(dtype, 1, [1, 1, 1]);
+  for (let remaining = size; remaining > 0; remaining--) {
+    const step = eliminateColumn(c, rest, remaining);
+    product = c.b.map(dtype, [product, step.factor], (l, p, f) => l.mul(p!, f!));
+    rest = step.rest;
+  }
+  const all = c.b.broadcast(product, [dimProduct(shape), 1, 1]);
+  return c.b.cast(c.b.reshape(all, shape), x.dtype);
+}
+
+/** The pivot with the sign of its exchange, [matrices, 1, 1], and the matrices without its row and column. */
+function eliminateColumn(c: LowerContext, x: Value, size: number): { factor: Value; rest: Value } {
+  const { dtype } = x;
+  const column = c.b.sliceAxis(x, 2, 0, 1);
+  const sizes = c.b.map(dtype, [column], (l, v) => l.abs(v!));
+  const pivot = c.b.reduce(sizes, "argmax", [1], { keepDims: true });
+  const row = c.b.iota("i32", [1, size, 1], 1);
+  const only = c.b.map(dtype, [x, row, pivot], (l, v, i, p) =>
+    l.select(l.eqI(i!, p!), v!, l.constF(0)),
+  );
+  const head = c.b.reduce(only, "sum", [1], { keepDims: true });
+  const lead = c.b.sliceAxis(head, 2, 0, 1);
+  const factor = c.b.map(dtype, [lead, pivot], (l, v, p) =>
+    l.select(l.eqI(p!, l.constI(0)), v!, l.neg(v!)),
+  );
+  const first = c.b.sliceAxis(x, 1, 0, 1);
+  const exchanged = c.b.map(dtype, [x, first, row, pivot], (l, v, top, i, p) =>
+    l.select(l.eqI(i!, p!), top!, v!),
+  );
+  const below = c.b.sliceAxis(exchanged, 1, 1, size - 1);
+  const inputs = [
+    c.b.sliceAxis(below, 2, 1, size - 1),
+    c.b.sliceAxis(below, 2, 0, 1),
+    c.b.sliceAxis(head, 2, 1, size - 1),
+    lead,
+  ];
+  // A column of zeros makes the product 0, whatever remains.
+  const rest = c.b.map(dtype, inputs, (l, v, left, top, p) => {
+    const isZero = l.eq(p!, l.constF(0));
+    return l.select(isZero, v!, l.sub(v!, l.mul(l.div(left!, p!), top!)));
+  });
+  return { factor, rest };
+}
 
 /** By elimination with row exchanges. */
 function determinant(c: EvaluateContext): readonly Tensor[] {

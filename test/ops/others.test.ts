@@ -129,8 +129,42 @@ const losses = ["none", "sum", "mean"].flatMap((reduction): OperatorCase[] => [
 ]);
 
 const matrices: readonly OperatorCase[] = [
-  { op: "Det", inputs: [numbers("f32", [3, 4, 4])], tolerance: 1e-5 },
-  { op: "Det", about: "singular", inputs: [tensorOf("f32", [2, 2], [1, 2, 2, 4])] },
+  ...[1, 2, 3, 7, 16].map(
+    (size): OperatorCase => ({
+      op: "Det",
+      about: `${size} rows`,
+      inputs: [numbers("f32", [3, 2, size, size])],
+      lowered: true,
+      tolerance: 1e-5,
+    }),
+  ),
+  { op: "Det", about: "17 rows", inputs: [numbers("f32", [17, 17])], tolerance: 1e-5 },
+  {
+    op: "Det",
+    about: "open",
+    inputs: [numbers("f32", [3, 4, 4])],
+    open: ["N", 4, 4],
+    lowered: true,
+    tolerance: 1e-5,
+  },
+  {
+    op: "Det",
+    about: "singular, and with rows to exchange",
+    inputs: [
+      tensorOf(
+        "f32",
+        [4, 3, 3],
+        [
+          [1, 2, 3, 2, 4, 6, 1, 0, 1],
+          [0, 1, 2, 0, 3, 4, 0, 5, 6],
+          [0, 2, 0, 3, 0, 0, 0, 0, 5],
+          [0, 0, 1, 1, 0, 0, 0, 1, 0],
+        ].flat(),
+      ),
+    ],
+    lowered: true,
+    tolerance: 1e-6,
+  },
   {
     op: "Col2Im",
     inputs: [numbers("f32", [2, 12, 8]), i64([2], 5, 4), i64([2], 2, 3)],
