@@ -68,7 +68,7 @@ function lowerLinearClassifier(c: LowerContext): readonly Value[] {
   const name = namesOf(c, isPositive(c, scores), labels);
   if (labels.count !== 2) return [name, transformScores(c, scores)];
   const transform = postTransform(c);
-  if (transform === "PROBIT") throw new Decline("one score has no second one by PROBIT");
+  if (transform === "PROBIT") throw new Decline(noSecondScore);
   const own = transform === "LOGISTIC" ? transformScores(c, scores) : scores;
   return [name, twoScores(c, own, (l, s) => l.sub(l.constF(1), s))];
 }
@@ -189,6 +189,8 @@ function hasProbabilities(c: NodeContext): boolean {
   return (c.floats("prob_a") ?? []).length > 0;
 }
 
+const noSecondScore = "one score has no second one by PROBIT";
+
 /** With probabilities: what the pairs say is lowered and folded, then coupled. */
 function evaluateSvmClassifier(c: EvaluateContext): readonly (Tensor | undefined)[] {
   if (!hasProbabilities(c)) return c.invalid("L0108", "the machine has no probabilities");
@@ -214,12 +216,14 @@ function evaluateSvmClassifier(c: EvaluateContext): readonly (Tensor | undefined
   return [name.data, transformScores(inner, probabilities).data];
 }
 
-/** Both scores of a machine for two classes, from the one that it has. */
+/** Both scores of a machine for two classes, from the one that it has. As in ONNX Runtime, one score has no softmax. */
 function svmPair(c: LowerContext, score: Value): Value {
-  if (postTransform(c) === "NONE") return twoScores(c, score, (l, s) => l.neg(s));
+  const transform = postTransform(c);
+  if (transform === "PROBIT") return c.invalid("L0108", noSecondScore);
+  if (transform.startsWith("SOFTMAX")) return twoScores(c, score, (l, s) => l.sub(l.constF(1), s));
   return transformScores(
     c,
-    twoScores(c, score, (l, s) => l.sub(l.constF(1), s)),
+    twoScores(c, score, (l, s) => l.neg(s)),
   );
 }
 

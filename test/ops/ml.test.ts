@@ -269,6 +269,26 @@ const machines: readonly OperatorCase[] = [
       }),
     ),
   ]),
+  ...["LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO"].map(
+    (post_transform): OperatorCase => ({
+      op: "ai.onnx.ml::SVMClassifier",
+      opset: 1,
+      about: `two classes, ${post_transform}`,
+      attributes: {
+        ...kernelForms[0],
+        post_transform,
+        support_vectors: { floats: vectors },
+        coefficients: { floats: [1, 0.5, -0.3, -2, -1] },
+        vectors_per_class: [2, 3],
+        rho: { floats: [0.2] },
+        classlabels_ints: [4, 2],
+      },
+      inputs: [x],
+      outputs: ["i64", "f32"],
+      tolerance: 1e-5,
+      lowered: true,
+    }),
+  ),
   {
     op: "ai.onnx.ml::SVMRegressor",
     opset: 1,
