@@ -1,8 +1,8 @@
 /**
  * What unpublished slots hold: an operand that goes on from what a slot holds (an mma without clear, a reduction or
  * carried register without init) finds the same part of the slot begun since the last publish, and no slot is left
- * unpublished at the end, unless its publish says so: not on the last trip. That every element that is read was written is not decided here: the reference simulator
- * stops on one that was not.
+ * unpublished at the end, unless its publish says so: not on the last trip. That every element that is read was
+ * written is not decided here: the reference simulator stops on one that was not.
  */
 import type { Problem } from "./problem.js";
 import { type Condition, isWithheld, type Program } from "./program.js";

@@ -45,7 +45,8 @@ export interface BoundSymbol {
 export type SettledSymbols = ReadonlyMap<string, number | string | DimRange>;
 
 /**
- * Shapes by input, undefined where the rank is not known. `bound`: what takes the place of settings. Throws L0203 for dims without a value, L0204 for settings that name no dim.
+ * Shapes by input, undefined where the rank is not known. `bound`: what takes the place of settings. Throws L0203 for
+ * dims without a value, L0204 for settings that name no dim.
  */
 export function inputShapes(
   graph: GraphProto,
