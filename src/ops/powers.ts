@@ -1,6 +1,7 @@
 /** Pow: of floats by the lane function, by products where the exponent is a small constant, and of integers exactly. */
 import type { Lane, LaneBuilder } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
+import { decodeNumbers } from "../numerics/convert.js";
 import { dtypes, isFloat } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { alignOldBroadcast, evaluateArithmetic, inferBroadcast } from "./broadcast.js";
@@ -59,9 +60,7 @@ function powerOfIntegers(c: LowerContext, x: Value, exponent: Value): Value {
   if (dtypes[x.dtype].bits > 32 || x.dtype === "u32") {
     throw new Decline("a power of 64-bit integers needs a small constant exponent");
   }
-  if (isFloat(exponent.dtype))
-    throw new Decline("a fractional power of integers is not exact in fp32");
-  const reduced = c.b.map("i32", [exponent], reducedExponent);
+  const reduced = c.b.map("i32", [wholeExponent(c, exponent)], reducedExponent);
   return c.b.map(x.dtype, [x, reduced], (l, a, e) => {
     const [zero, one] = [l.constI(0), l.constI(1)];
     const isOdd = l.subI(zero, l.and(e!, one));
@@ -76,6 +75,16 @@ function powerOfIntegers(c: LowerContext, x: Value, exponent: Value): Value {
     }
     return l.selectI(l.ltI(e!, zero), inverse, result);
   });
+}
+
+/** The exponent as integers: floats are known not to be fractions only where they are constant. */
+function wholeExponent(c: LowerContext, exponent: Value): Value {
+  if (!isFloat(exponent.dtype)) return exponent;
+  const known = exponent.data && Array.from(decodeNumbers(exponent.dtype, exponent.data.data));
+  if (known?.every((n) => Number.isInteger(n) && Math.abs(n) < 2 ** 31)) {
+    return c.b.cast(exponent, "i32");
+  }
+  throw new Decline("a fractional power of integers is not exact in fp32");
 }
 
 /**

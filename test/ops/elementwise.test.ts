@@ -159,6 +159,18 @@ const mixed: readonly OperatorCase[] = [
       lowered: true,
     }),
   ),
+  ...(["f32", "f64"] as const).map(
+    (dtype): OperatorCase => ({
+      op: "Pow",
+      about: `i32 to whole constants of ${dtype}`,
+      inputs: [
+        tensorOf("i32", [6, 1], [1, -1, 2, -3, 7, 12]),
+        tensorOf(dtype, [8], [0, 1, 2, -3, 5, 6, 7, 8]),
+      ],
+      constant: [1],
+      lowered: true,
+    }),
+  ),
   {
     op: "Pow",
     about: "of nothing",
