@@ -17,6 +17,7 @@ import type { Tensor } from "../numerics/tensor.js";
 import { fail } from "../support/diagnostic.js";
 import type { GraphBuilder } from "./builder.js";
 import { castLane } from "./cast.js";
+import { bodyOperands, tripResults } from "./control.js";
 import {
   type Dim,
   dimAdd,
@@ -34,6 +35,7 @@ import type {
   ContractOperation,
   ControlOperation,
   Graph,
+  LoopOperation,
   Origin,
   ReduceOperation,
   Reduction,
@@ -414,7 +416,18 @@ class Builder implements GraphBuilder {
   }
 
   control(op: ControlOperation, inputs: readonly Value[]): readonly Value[] {
+    if (op.kind === "loop" && op.trips === 0) return this.#withoutTrips(op, inputs);
     return this.#graph.control(op, inputs);
+  }
+
+  /** The states as they were, and nothing scanned. */
+  #withoutTrips(op: LoopOperation, inputs: readonly Value[]): readonly Value[] {
+    const [passed] = bodyOperands(op, inputs);
+    const { scanned } = tripResults(op, op.bodies[0]!.outputs);
+    const joined = scanned.map(({ value: { dtype, shape } }, i) =>
+      this.broadcast(this.full(dtype, 0), shape.with(op.scans[i]!.axis, 0)),
+    );
+    return [...passed!.slice(0, op.states), ...joined];
   }
 
   openCount(name: string, max: number): DimSymbol | undefined {

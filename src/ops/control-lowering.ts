@@ -131,7 +131,7 @@ export function lowerLoop(c: LowerContext): Results {
 
 /** With a symbol for the number of its trips, where what it stacks depends on it. */
 function counted(c: LowerContext, op: LoopOperation, limit: Value | undefined): LoopOperation {
-  if (!op.condition || op.scans.length === 0) return op;
+  if (!op.condition || op.trips === 0 || op.scans.length === 0) return op;
   const most = op.trips === undefined ? Infinity : dimMax(op.trips);
   const parts = tripResults(op, op.bodies[0]!.outputs).scanned;
   const sizes = parts.map(({ value }) => most * dimMax(dimProduct(value.shape)));

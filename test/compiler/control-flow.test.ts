@@ -209,6 +209,39 @@ const cases: Readonly<Record<string, ControlCase>> = {
     ),
     steps: ["map", "loop", "mul", "greater_reducemax", "neg", "cast", "add_matmul"],
   },
+  "a Loop of no trips: its state as it was, and nothing stacked": {
+    model: {
+      inputs: { x: "f32[3]", go: "bool[]" },
+      nodes: [halving, node("Neg", ["last"], ["y"])],
+      initializers: { trips: i64([], [0]), half: f32([], [0.5]), one: f32([], [1]) },
+      outputs: { y: "f32[3]", all: "f32[0, 3]" },
+    },
+    runs: [{ x: f32([3], [9, 2, 4]), go: bool([], [true]) }],
+    steps: ["neg"],
+  },
+  "a counted Loop of no trips": {
+    model: {
+      inputs: { x: "f32[3]" },
+      nodes: [
+        node("Loop", ["trips", "", "x"], ["last", "all"], {
+          body: graph({
+            inputs: { i: "i64[]", go: "bool[]", s: "f32[3]" },
+            nodes: [
+              node("Neg", ["s"], ["next"]),
+              node("Identity", ["go"], ["on"]),
+              node("Abs", ["s"], ["size"]),
+            ],
+            outputs: { on: "bool[]", next: "f32[3]", size: "f32[3]" },
+          }),
+        }),
+        node("Neg", ["last"], ["y"]),
+      ],
+      initializers: { trips: i64([], [0]) },
+      outputs: { y: "f32[3]", all: "f32[0, 3]" },
+    },
+    runs: [{ x: f32([3], [9, 2, 4]) }],
+    steps: ["neg"],
+  },
   "a Loop that stacks its trips for what needs to know how many there are": {
     model: {
       inputs: { x: "f32[3]", go: "bool[]" },
