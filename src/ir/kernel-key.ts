@@ -1,9 +1,10 @@
 /** What equal layers have in common: kernels that differ only in what they are called have the same key. */
+import { exactJson } from "../support/exact-json.js";
 import type { Kernel } from "./kernel.js";
 
 export function kernelKey(kernel: Kernel): string {
   const { bindings, values } = kernel;
-  return JSON.stringify({
+  return exactJson({
     ...kernel,
     name: "",
     bindings: nameless(bindings),

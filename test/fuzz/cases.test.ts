@@ -319,6 +319,25 @@ const equal: readonly Found[] = [
     ],
     verdict: "equal",
   },
+  {
+    about: "outputs that are constants, of numbers that differ in no digit",
+    model: {
+      inputs: { x: "f32[1]" },
+      nodes: [
+        node("Relu", ["x"], ["y"]),
+        ...[0, 1, 2, 3, 4].map((i) => node("Neg", [`c${i}`], [`y${i}`])),
+      ],
+      initializers: Object.fromEntries(
+        [Infinity, -Infinity, Number.NaN, 0, -0].map((x, i) => [`c${i}`, f32([1], [x])]),
+      ),
+      outputs: {
+        y: "f32[1]",
+        ...Object.fromEntries([0, 1, 2, 3, 4].map((i) => [`y${i}`, "f32[1]"])),
+      },
+    },
+    runs: [{ x: f32([1], [1]) }],
+    verdict: "equal",
+  },
 ];
 
 describe.each([

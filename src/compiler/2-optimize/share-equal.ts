@@ -10,6 +10,7 @@ import { dimMax, dimText } from "../../ir/dim.js";
 import { isPlain } from "../../ir/operation-types.js";
 import type { Graph, Node, Value } from "../../ir/graph.js";
 import { byteLength } from "../../numerics/dtype.js";
+import { exactJson } from "../../support/exact-json.js";
 import { rewriteNodes } from "./rewrite.js";
 
 export function shareEqual(graph: Graph): Graph {
@@ -52,11 +53,7 @@ function bytesOf(values: readonly Value[]): number {
 /** Two operations have the same text only if they are the same. */
 function operationText({ op }: Node): string {
   const named = op.kind === "slice" ? { ...op, starts: op.starts.map(dimText) } : op;
-  return JSON.stringify(named, (_, part: unknown) =>
-    typeof part === "number" && (!Number.isFinite(part) || Object.is(part, -0))
-      ? { special: Object.is(part, -0) ? "-0" : String(part) }
-      : part,
-  );
+  return exactJson(named);
 }
 
 function typeText({ dtype, shape }: Value): string {
