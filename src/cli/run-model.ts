@@ -134,7 +134,14 @@ async function compare(
   { path, model, inputs }: InferenceInputs,
   outputs: ReadonlyMap<string, HostValue>,
 ): Promise<Comparison | undefined> {
-  const run = await runOnnxRuntime(path, model, inputs, { runs: 1, threads: 1 });
+  let run: Awaited<ReturnType<typeof runOnnxRuntime>>;
+  try {
+    run = await runOnnxRuntime(path, model, inputs, { runs: 1, threads: 1 });
+  } catch (error) {
+    // A model that it does not take is no mistake of the user's, nor of ours.
+    note(`ONNX Runtime does not run it, so there is nothing to compare with: ${String(error)}`);
+    return undefined;
+  }
   if (run === undefined) {
     note("onnxruntime-node is not installed, so there is nothing to compare with");
     return undefined;
