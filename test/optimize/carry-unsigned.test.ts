@@ -7,32 +7,10 @@ import type { Graph, Value } from "../../src/ir/graph.js";
 import type { GraphBuilder, Lane, LaneBuilder } from "../../src/ir/builder.js";
 import { printGraph } from "../../src/ir/print.js";
 import { verifyGraph } from "../../src/ir/verify.js";
-import { convertData } from "../../src/numerics/convert.js";
 import type { DType } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { defaultRandomGraph, randomGraph } from "../support/random-graph.js";
-
-const noHost = () => {
-  throw new Error("no host node expected");
-};
-
-function converted(tensor: Tensor, dtype: DType): Tensor {
-  return { ...tensor, dtype, data: convertData(tensor.dtype, tensor.data, dtype) };
-}
-
-/** As the runtime does it: inputs in the type that the graph wants, outputs in the type that the caller knows. */
-function runAs(graph: Graph, outer: Graph, inputs: ReadonlyMap<string, Tensor>) {
-  const given = graph.inputs.map(
-    ({ name, dtype }) => [name, converted(inputs.get(name)!, dtype)] as const,
-  );
-  const results = evaluateGraph(graph, new Map(given), noHost);
-  return new Map(
-    outer.outputs.map(({ name, value }) => [
-      name,
-      converted(results.get(name)! as Tensor, value.dtype),
-    ]),
-  );
-}
+import { noHost, runAs } from "../support/run-as.js";
 
 const run = (graph: Graph): Graph => convertAtBorders(carryUnsigned(graph));
 

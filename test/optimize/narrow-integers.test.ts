@@ -3,35 +3,11 @@ import { narrowIntegers } from "../../src/compiler/2-optimize/narrow-integers.js
 import { symbolDim } from "../../src/ir/dim.js";
 import { evaluateGraph } from "../../src/ir/evaluate.js";
 import { createGraphBuilder } from "../../src/ir/graph-builder.js";
-import type { Graph } from "../../src/ir/graph.js";
 import { printGraph } from "../../src/ir/print.js";
 import { verifyGraph } from "../../src/ir/verify.js";
-import { convertData } from "../../src/numerics/convert.js";
-import type { DType } from "../../src/numerics/dtype.js";
-import type { Tensor } from "../../src/numerics/tensor.js";
 import { defaultRandomGraph, randomGraph } from "../support/random-graph.js";
 import { randomLoop } from "../support/random-loop.js";
-
-const noHost = () => {
-  throw new Error("no host node expected");
-};
-
-function converted(tensor: Tensor, dtype: DType): Tensor {
-  return { ...tensor, dtype, data: convertData(tensor.dtype, tensor.data, dtype) };
-}
-
-/** As the runtime does it: inputs in the type that the graph wants, outputs in the type that the caller knows. */
-function runAs(graph: Graph, outer: Graph, inputs: ReadonlyMap<string, Tensor>) {
-  const given = graph.inputs.map(
-    ({ name, dtype }) => [name, converted(inputs.get(name)!, dtype)] as const,
-  );
-  const results = evaluateGraph(graph, new Map(given), noHost);
-  return new Map(
-    outer.outputs.map(({ name, value }) => {
-      return [name, converted(results.get(name)! as Tensor, value.dtype)] as const;
-    }),
-  );
-}
+import { noHost, runAs } from "../support/run-as.js";
 
 describe("random graphs", () => {
   const dtypes = ["f32", "i64", "i64", "i64", "u64", "u32", "i16", "i32", "bool"] as const;
