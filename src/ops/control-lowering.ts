@@ -106,6 +106,8 @@ export function lowerLoop(c: LowerContext): Results {
   const states = c.inputs.slice(2, c.node.inputNames.length);
   if (!states.every((value) => value !== undefined)) throw new Decline("a state is left out");
   const trips = tripCount(c);
+  // A body that never runs need not fit what it is given; what it stacks has its types all the same.
+  if (trips === 0 && c.outputCount === states.length) return states;
   const limit = c.inputs[0]?.data === undefined && trips === undefined ? c.inputs[0] : undefined;
   const outer = captured(c.node.attributes, c);
   const plan = (counts: boolean): LoopPlan => {

@@ -242,6 +242,31 @@ const cases: Readonly<Record<string, ControlCase>> = {
     runs: [{ x: f32([3], [9, 2, 4]) }],
     steps: ["neg"],
   },
+  "a Loop of no trips whose body does not fit: there is nothing to index": {
+    model: {
+      inputs: { x: "f32[3]", rows: "f32[0, 3]" },
+      nodes: [
+        node("Shape", ["rows"], ["shape"]),
+        node("Slice", ["shape", "zero", "end"], ["trips"]),
+        node("Loop", ["trips", "", "x"], ["last"], {
+          body: graph({
+            inputs: { i: "i64[]", go: "bool[]", s: "f32[3]" },
+            nodes: [
+              node("Gather", ["rows", "i"], ["row"], { axis: 0 }),
+              node("Add", ["s", "row"], ["next"]),
+              node("Identity", ["go"], ["on"]),
+            ],
+            outputs: { on: "bool[]", next: "f32[3]" },
+          }),
+        }),
+        node("Neg", ["last"], ["y"]),
+      ],
+      initializers: { zero: i64([1], [0]), end: i64([1], [1]) },
+      outputs: { y: "f32[3]" },
+    },
+    runs: [{ x: f32([3], [9, 2, 4]), rows: f32([0, 3], []) }],
+    steps: ["neg"],
+  },
   "a Loop that stacks its trips for what needs to know how many there are": {
     model: {
       inputs: { x: "f32[3]", go: "bool[]" },
