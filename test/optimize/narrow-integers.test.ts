@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { expandArgmax } from "../../src/compiler/2-optimize/expand-argmax.js";
 import { narrowIntegers } from "../../src/compiler/2-optimize/narrow-integers.js";
 import { symbolDim } from "../../src/ir/dim.js";
 import { evaluateGraph } from "../../src/ir/evaluate.js";
@@ -109,6 +110,17 @@ describe("narrow-integers", () => {
       output "rows" = %v2
       "
     `);
+  });
+
+  test("what is counted on from the index of an extreme fits, as the axis bounds it", () => {
+    const b = createGraphBuilder();
+    const x = b.input("x", "f32", [2, 11]);
+    const table = b.input("table", "f32", [22, 8]);
+    const rows = b.constant({ dtype: "i64", shape: [2], data: BigInt64Array.of(0n, 11n) });
+    const last = b.cast(b.reduce(x, "argmax", [1]), "i64");
+    const index = b.map("i64", [last, rows], (l, i, row) => l.addI(i!, row!));
+    const graph = b.finish("g", [{ name: "rows", value: b.gather(table, index, 0) }]);
+    expect(printGraph(narrowIntegers(expandArgmax(graph)))).not.toContain("i64");
   });
 
   test("a sum over a long axis is narrowed under a smaller limit", () => {

@@ -1,13 +1,14 @@
 /**
  * An index of an extreme becomes the extreme and the first index at which it stands: reductions that any engine has.
  *
- *   i = argmax(x)   ->   m = max(x); i = min(x == m || isnan(x) ? index : 2^31 - 1)
+ *   i = argmax(x)   ->   m = max(x); i = min(x == m || isnan(x) ? index : last index)
  */
 import type { Graph, Node, Value } from "../../ir/graph.js";
 import { isFloat } from "../../numerics/dtype.js";
 import { type LaneProgram } from "../../numerics/lane.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
-import { staticDim } from "../../ir/dim.js";
+import { dimMax, dimProduct, staticDim } from "../../ir/dim.js";
+import { int32Range } from "../../ir/intervals.js";
 import { NodeSequence, type Replacement, rewriteNodes } from "./rewrite.js";
 
 export function expandArgmax(graph: Graph): Graph {
@@ -34,8 +35,10 @@ function expandNode(node: Node): Replacement | undefined {
       shape: x.shape.map((dim, i) => (i === axis ? dim : 1)),
     }),
   );
-  const extents = op.axes.map((axis) => staticStride(x, op.axes, axis));
-  const program = candidateProgram(isFloat(x.dtype), extents);
+  const strides = op.axes.map((axis) => staticStride(x, op.axes, axis));
+  const count = dimMax(dimProduct(op.axes.map((axis) => x.shape[axis]!)));
+  const last = Math.min(count - 1, int32Range.high);
+  const program = candidateProgram(isFloat(x.dtype), strides, last);
   const candidates = sequence.add({ kind: "map", program }, [x, kept, ...indices], {
     dtype: "i32",
     shape: x.shape,
@@ -53,7 +56,8 @@ function staticStride(x: Value, axes: readonly number[], axis: number): number {
     .reduce((n, other) => n * staticDim(x.shape[other]!, "an index counts over it"), 1);
 }
 
-function candidateProgram(float: boolean, strides: readonly number[]): LaneProgram {
+/** What is not extreme counts as the last index, which any other is before, so that results stay within the axes. */
+function candidateProgram(float: boolean, strides: readonly number[], last: number): LaneProgram {
   const { l, source, finish } = laneProgramBuilder();
   const type = float ? "f32" : "i32";
   const x = source("input", 0, type);
@@ -65,5 +69,5 @@ function candidateProgram(float: boolean, strides: readonly number[]): LaneProgr
   strides.forEach((stride, i) => {
     index = l.addI(index, l.mulI(source("input", 2 + i, "i32"), l.constI(stride)));
   });
-  return finish([l.selectI(isExtreme, index, l.constI(2 ** 31 - 1))]);
+  return finish([l.selectI(isExtreme, index, l.constI(last))]);
 }
