@@ -1,7 +1,7 @@
 /**
  * An index of an extreme becomes the extreme and the first index at which it stands: reductions that any engine has.
  *
- *   i = argmax(x)   ->   m = max(x); i = min(x == m || isnan(x) ? index : last index)
+ *   i = argmax(x)   ->   m = max(x); i = min(x == m || isnan(x) ? index : count)
  */
 import type { Graph, Node, Value } from "../../ir/graph.js";
 import { isFloat } from "../../numerics/dtype.js";
@@ -37,8 +37,8 @@ function expandNode(node: Node): Replacement | undefined {
   );
   const strides = op.axes.map((axis) => staticStride(x, op.axes, axis));
   const count = dimMax(dimProduct(op.axes.map((axis) => x.shape[axis]!)));
-  const last = Math.min(count - 1, int32Range.high);
-  const program = candidateProgram(isFloat(x.dtype), strides, last);
+  const none = Math.min(count, int32Range.high);
+  const program = candidateProgram(isFloat(x.dtype), strides, none);
   const candidates = sequence.add({ kind: "map", program }, [x, kept, ...indices], {
     dtype: "i32",
     shape: x.shape,
@@ -56,8 +56,8 @@ function staticStride(x: Value, axes: readonly number[], axis: number): number {
     .reduce((n, other) => n * staticDim(x.shape[other]!, "an index counts over it"), 1);
 }
 
-/** What is not extreme counts as the last index, which any other is before, so that results stay within the axes. */
-function candidateProgram(float: boolean, strides: readonly number[], last: number): LaneProgram {
+/** `none` stands for what is not extreme: hardly above the indices, so that results are seen to be small. */
+function candidateProgram(float: boolean, strides: readonly number[], none: number): LaneProgram {
   const { l, source, finish } = laneProgramBuilder();
   const type = float ? "f32" : "i32";
   const x = source("input", 0, type);
@@ -69,5 +69,5 @@ function candidateProgram(float: boolean, strides: readonly number[], last: numb
   strides.forEach((stride, i) => {
     index = l.addI(index, l.mulI(source("input", 2 + i, "i32"), l.constI(stride)));
   });
-  return finish([l.selectI(isExtreme, index, l.constI(last))]);
+  return finish([l.selectI(isExtreme, index, l.constI(none))]);
 }
