@@ -15,6 +15,7 @@ import {
   type LowerContext,
   type NodeContext,
   type OperatorRecord,
+  type RankRule,
 } from "./record.js";
 
 export function createLowerContext(
@@ -83,11 +84,19 @@ export function requireRanks(
   for (const [index, rule] of ranks.entries()) {
     const rank = given[index];
     if (rule === undefined || rank === undefined) continue;
-    const least = typeof rule === "number" ? undefined : Number.parseInt(rule, 10);
-    const fits = least === undefined ? rank === rule : rank >= least;
-    const wanted = least === undefined ? `rank ${rule}` : `at least rank ${least}`;
-    if (!fits) invalid(node, "L0201", `input ${index} has rank ${rank}, it takes ${wanted}`);
+    const { least, most, wanted } = ranksOf(rule);
+    if (rank < least || rank > most) {
+      invalid(node, "L0201", `input ${index} has rank ${rank}, it takes ${wanted}`);
+    }
   }
+}
+
+function ranksOf(rule: RankRule) {
+  if (typeof rule === "number") return { least: rule, most: rule, wanted: `rank ${rule}` };
+  const least = Number.parseInt(rule, 10);
+  if (rule.endsWith("+")) return { least, most: Infinity, wanted: `at least rank ${least}` };
+  const most = Number(rule.split("-")[1]);
+  return { least, most, wanted: `rank ${least} to ${most}` };
 }
 
 export function isTensor(value: HostValue): value is Tensor {

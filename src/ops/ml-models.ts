@@ -4,7 +4,7 @@ import { createGraphBuilder } from "../ir/graph-builder.js";
 import type { Value } from "../ir/graph.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { createLowerContext } from "./context.js";
-import { operator, operatorOfMany, range } from "./helpers.js";
+import { operator, operatorOfMany, range, type Versions } from "./helpers.js";
 import { numbersOf, tensorOf } from "./host.js";
 import { vector } from "./ml-features.js";
 import { classLabels, namesOf, postTransform, transformScores, twoScores } from "./ml-scores.js";
@@ -18,7 +18,7 @@ import {
   type OperatorRecord,
 } from "./record.js";
 
-const versions = { domain: "ai.onnx.ml", since: 1 };
+const versions: Versions = { domain: "ai.onnx.ml", since: 1, ranks: ["1-2"] };
 
 /** Features [n, features] in fp32; a vector is one row. */
 export function featureRows(c: LowerContext): Value {
@@ -242,7 +242,7 @@ export const mlModelOperators: readonly OperatorRecord[] = [
   operatorOfMany("LinearClassifier", versions, lowerLinearClassifier),
   operator("SVMRegressor", versions, lowerSvmRegressor),
   {
-    ...operatorOfMany("SVMClassifier", { ...versions, ranks: ["1+"] }, lowerSvmClassifier),
+    ...operatorOfMany("SVMClassifier", versions, lowerSvmClassifier),
     evaluate: evaluateSvmClassifier,
     infer: (c) => {
       const { strings, count } = classLabels(c, "classlabels_ints");

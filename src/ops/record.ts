@@ -35,8 +35,8 @@ export interface OperatorRecord {
   readonly infer?: (context: LowerContext) => readonly (HostType | undefined)[];
 }
 
-/** That rank, or ("3+") at least that. */
-export type RankRule = number | `${number}+`;
+/** That rank, ("3+") at least that, or ("1-2") from one to another. */
+export type RankRule = number | `${number}+` | `${number}-${number}`;
 
 /** What flows between host operations: tensors, and ONNX's sequences, optionals and maps. */
 export type HostValue =

@@ -31,6 +31,7 @@ export const treeOperators: readonly OperatorRecord[] = [
     name: "TreeEnsemble",
     domain,
     since: 5,
+    ranks: ["1-2"],
     lower: (c) => lowerEnsemble(c, ensembleOf(c, c.input(0).dtype)),
     evaluate: (c) => evaluateEnsemble(c, ensembleOf(c, c.tensorInput(0).dtype)),
     infer: (c) => scoreTypes(c, c.input(0).dtype),
@@ -39,6 +40,7 @@ export const treeOperators: readonly OperatorRecord[] = [
     name: "TreeEnsembleRegressor",
     domain,
     since: 1,
+    ranks: ["1-2"],
     lower: (c) => lowerEnsemble(c, regressorOf(c)),
     evaluate: (c) => evaluateEnsemble(c, regressorOf(c)),
     infer: (c) => scoreTypes(c, "f32"),
@@ -47,6 +49,7 @@ export const treeOperators: readonly OperatorRecord[] = [
     name: "TreeEnsembleClassifier",
     domain,
     since: 1,
+    ranks: ["1-2"],
     lower: (c) => {
       const classifier = classifierOf(c);
       return classify(c, classifier, lowerVotes(c, classifier.ensemble));
@@ -59,7 +62,7 @@ export const treeOperators: readonly OperatorRecord[] = [
     },
     infer: (c) => {
       const { strings, count } = classLabels(c, "classlabels_int64s");
-      const rows = rowCount(c.input(0).shape);
+      const rows = rowCount(c);
       return [
         { dtype: strings === undefined ? "i64" : "string", shape: [rows] },
         { dtype: "f32", shape: [rows, count] },
@@ -69,11 +72,17 @@ export const treeOperators: readonly OperatorRecord[] = [
 ];
 
 function scoreTypes(c: LowerContext, dtype: DType): readonly HostType[] {
-  return [{ dtype, shape: [rowCount(c.input(0).shape), c.int("n_targets", 1)] }];
+  return [{ dtype, shape: [rowCount(c), c.int("n_targets", 1)] }];
 }
 
-function rowCount(shape: readonly Dim[]): Dim {
+function rowCount(c: LowerContext): Dim {
+  const { dtype, shape } = c.input(0);
+  requireNumbers(c, dtype);
   return shape.length === 1 ? 1 : shape[0]!;
+}
+
+function requireNumbers(c: NodeContext, dtype: DType): void {
+  if (dtype === "string") c.invalid("L0202", "the features are strings where numbers are needed");
 }
 
 function lowerEnsemble(c: LowerContext, ensemble: Ensemble): readonly Value[] {
@@ -153,7 +162,9 @@ function evaluateVotes(
   rest: (c: LowerContext, votes: Value) => readonly Value[],
 ): readonly (Tensor | undefined)[] {
   const b = createGraphBuilder({ foldAll: true });
-  const votes = b.constant(walkedVotes(c.tensorInput(0), ensemble));
+  const x = c.tensorInput(0);
+  requireNumbers(c, x.dtype);
+  const votes = b.constant(walkedVotes(x, ensemble));
   return rest(createLowerContext(c.node, b, [votes]), votes).map((value) => value.data);
 }
 

@@ -39,6 +39,17 @@ const eitherBranch = { then_branch: branch("Neg"), else_branch: branch("Abs") };
 
 const refused: readonly Found[] = [
   {
+    about: "trees of a scalar",
+    model: {
+      opset: { "": 16, "ai.onnx.ml": 3 },
+      inputs: { x: "f32[]" },
+      nodes: [node("ai.onnx.ml::TreeEnsembleClassifier", ["x"], ["y"])],
+      outputs: { y: "i64" },
+    },
+    runs: [{ x: random("f32") }],
+    verdict: "L0201",
+  },
+  {
     about: "a convolution with a negative dilation",
     model: {
       inputs: { x: "f32[1, 1, 8, 8]", w: "f32[1, 1, 3, 3]" },

@@ -29,7 +29,11 @@ export async function opinionOfPeer(
 ): Promise<Opinion> {
   const read = node.uses.flatMap((name) => tensorsIn(values.get(name)));
   const made = node.outputNames.flatMap((name) => tensorsIn(values.get(name)));
-  const why = reasonNotToAsk({ ...node, opset: opsetOf(model, node), read, made });
+  const inputs = node.proto.input.map((name) => {
+    const value = values.get(name);
+    return value !== undefined && isTensor(value) ? value : undefined;
+  });
+  const why = reasonNotToAsk({ ...node, opset: opsetOf(model, node), inputs, read, made });
   if (why !== undefined) return { kind: "none", why };
   const file = standalone(model, nodes, node, values);
   if (file === undefined) return { kind: "none", why: "an input that is no tensor" };
