@@ -77,14 +77,14 @@ function powerOfIntegers(c: LowerContext, x: Value, exponent: Value): Value {
   });
 }
 
-/** The exponent as integers: floats are known not to be fractions only where they are constant. */
+/** The exponent as integers: floats are known not to be fractions only where their values are. */
 function wholeExponent(c: LowerContext, exponent: Value): Value {
   if (!isFloat(exponent.dtype)) return exponent;
   const known = exponent.data && Array.from(decodeNumbers(exponent.dtype, exponent.data.data));
   if (known?.every((n) => Number.isInteger(n) && Math.abs(n) < 2 ** 31)) {
     return c.b.cast(exponent, "i32");
   }
-  throw new Decline("a fractional power of integers is not exact in fp32");
+  throw new Decline("a fractional power of integers is not exact in fp32", exponent);
 }
 
 /**

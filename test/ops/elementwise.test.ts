@@ -173,6 +173,18 @@ const mixed: readonly OperatorCase[] = [
   ),
   {
     op: "Pow",
+    about: "i32 to whole numbers of f32 that come with the run",
+    inputs: [tensorOf("i32", [3], [1, 2, 3]), tensorOf("f32", [3], [4, 5, 6])],
+    lowered: true,
+  },
+  {
+    op: "Pow",
+    about: "i32 to fractions of f32 that come with the run",
+    inputs: [tensorOf("i32", [3], [1, 4, 9]), tensorOf("f32", [3], [0.5, 0.5, 1.5])],
+    lowered: false,
+  },
+  {
+    op: "Pow",
     about: "of nothing",
     inputs: [tensorOf("i32", [0, 3], []), tensorOf("i32", [3], [1, 2, 3])],
     lowered: true,
