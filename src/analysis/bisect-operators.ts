@@ -2,6 +2,7 @@
  * A model's operators against a host that has computed every tensor of it. The first node whose results are off is looked
  * at alone, on the host's inputs: a node that is right there only carries on what came before it.
  */
+import { usesOf } from "../compiler/1-import/body.js";
 import { evaluateModel } from "../compiler/1-import/evaluate-model.js";
 import type { ImportOptions } from "../compiler/1-import/import.js";
 import type { Origin } from "../ir/graph.js";
@@ -53,7 +54,7 @@ export function checkOperators(check: OperatorCheck): Finding | undefined {
     };
   }
   const all = evaluateModel(withAllOutputs(model), inputs, importOptions);
-  const found = firstWrongNode(check, all, intermediates);
+  const found = firstWrongNode(check, all, new Map([...inputs, ...intermediates]));
   if (found !== undefined) return found;
   const [name, value] = wrong;
   return {
@@ -103,7 +104,7 @@ function isOff(
   return judgeOutputs(given, new Map([[name, want]]), rule).difference !== undefined;
 }
 
-/** The node's results from the host's inputs; undefined where it needs more than its inputs. */
+/** The node's results from the host's tensors; undefined where it needs more than those. */
 function aloneOn(
   model: Model,
   node: NodeProto,
@@ -111,13 +112,14 @@ function aloneOn(
   options: ImportOptions,
 ): Values | undefined {
   const { graph } = model;
-  const initializers = graph.initializer.filter(({ name }) => node.input.includes(name ?? ""));
+  const uses = usesOf(node);
+  const initializers = graph.initializer.filter(({ name }) => uses.includes(name ?? ""));
   const constants = new Set(initializers.map(({ name }) => name));
-  const names = node.input.filter((name) => name !== "" && !constants.has(name));
+  const names = uses.filter((name) => !constants.has(name));
   const inputs = new Map(
     names.flatMap((name) => (host.has(name) ? [[name, host.get(name)!]] : [])),
   );
-  if (inputs.size < new Set(names).size || ![...inputs.values()].every(isTensor)) return undefined;
+  if (inputs.size < names.length || ![...inputs.values()].every(isTensor)) return undefined;
   const output = node.output.filter((name) => name !== "").map((name) => ({ name }));
   const input = [...inputs].map(([name, value]) => valueInfo(name, value));
   const alone = withGraph(model, {
@@ -132,7 +134,7 @@ function aloneOn(
       ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
     });
   } catch {
-    // A subgraph captures something, or a shape depends on what is not there.
+    // A shape depends on what is not there.
     return undefined;
   }
 }

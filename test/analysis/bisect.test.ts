@@ -17,7 +17,7 @@ import { deviceBytes, type Engine } from "../../src/sim/engine.js";
 import { createJitEngine } from "../../src/sim/jit/jit.js";
 import { mini } from "../../src/target/machines/mini.js";
 import { chosenTwice } from "../support/data-dependent.js";
-import { f32, graphProto, node, onnxModel } from "../support/onnx-builder.js";
+import { bool, f32, graphProto, node, onnxModel } from "../support/onnx-builder.js";
 import { Random } from "../support/random.js";
 
 const random = new Random(20);
@@ -90,6 +90,41 @@ describe("an operator", () => {
       difference: { tensor: "a", expected: 0 },
       excerpt: ["> a = LeakyRelu(h)"],
     });
+  });
+
+  test("is right on the host's tensors where it carries on a rounding, bodies and all", async () => {
+    const body = (operator: string) => ({
+      graph: graphProto({
+        inputs: {},
+        nodes: [node(operator, ["h"], ["r"])],
+        outputs: { r: "f32[2]" },
+      }),
+    });
+    const model = onnxModel({
+      inputs: { x: "f32[2]", go: "bool[]" },
+      nodes: [
+        node("Neg", ["x"], ["h"], {}, "negated"),
+        node(
+          "If",
+          ["go"],
+          ["y"],
+          { then_branch: body("Floor"), else_branch: body("Ceil") },
+          "steps",
+        ),
+      ],
+      outputs: { y: "f32[2]" },
+    });
+    const given = new Map([
+      ["x", f32([2], [3, 1.5])],
+      ["go", bool([], [true])],
+    ]);
+    const host = new Map([
+      ["h", f32([2], [-3.00001, -1.5])],
+      ["y", f32([2], [-4, -2])],
+    ]);
+    const { finding } = await run({ model, inputs: given, expected: host, intermediates: host });
+    expect(finding).toMatchObject({ level: "operator", nodes: [{ node: "steps" }] });
+    expect(finding!.notes.join()).toMatch("on the host's inputs it is right");
   });
 
   test("is the last possible one otherwise", async () => {

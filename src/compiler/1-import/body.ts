@@ -32,7 +32,6 @@ export interface BodyNode {
   readonly number: number;
   /** The node's name in the file, or its first output's where it has none. */
   readonly name: string;
-  /** Every name that it reads: its inputs and what its subgraphs capture. */
   readonly uses: readonly string[];
 }
 
@@ -165,7 +164,8 @@ function nodeName(proto: NodeProto, index: number): string {
   return proto.output.find((name) => name !== "") ?? `${proto.opType ?? "node"} #${index}`;
 }
 
-function usesOf(proto: NodeProto): readonly string[] {
+/** Every name that a node reads: its inputs and what its subgraphs capture. */
+export function usesOf(proto: NodeProto): readonly string[] {
   const uses = new Set(proto.input);
   for (const { g, graphs } of proto.attribute) {
     for (const graph of g === undefined ? graphs : [g, ...graphs]) {
