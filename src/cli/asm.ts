@@ -9,7 +9,7 @@ import type { Program, ProgramBinding } from "../isa/program.js";
 import { requireSafe } from "../isa/verify.js";
 import { createSimulatedDevice } from "../runtime/device.js";
 import type { Engine } from "../sim/engine.js";
-import { fail } from "../support/diagnostic.js";
+import { fail, inFile } from "../support/diagnostic.js";
 import { engineNamed, engineOption } from "./engine-options.js";
 import { command } from "./options.js";
 import { print, printJson, printTable } from "./output.js";
@@ -22,8 +22,7 @@ export function asmCommand() {
     .option("--scalars <values>", "run-time scalars, separated by commas", "")
     .addOption(engineOption)
     .action((path, options) => {
-      const program = assemble(new TextDecoder().decode(readFileBytes(path)));
-      requireSafe(program);
+      const program = inFile(path, () => assembled(readFileBytes(path)));
       const bytes = encodeProgram(program);
       if (options.output !== undefined) writeAtomically(options.output, bytes);
       const scalars = scalarsOf(options.scalars, program);
@@ -40,6 +39,13 @@ export function asmCommand() {
         );
       }
     });
+}
+
+/** Throws L0503 and L0501. */
+function assembled(text: Uint8Array): Program {
+  const program = assemble(new TextDecoder().decode(text));
+  requireSafe(program);
+  return program;
 }
 
 function scalarsOf(text: string, { scalarCount }: Program): Int32Array {

@@ -1,6 +1,6 @@
 /** The command line as a function: one file per command. Exit code 0, 1 (the work failed) or 2 (wrong usage). */
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command, CommanderError, type OutputConfiguration } from "@commander-js/extra-typings";
 import { pc } from "./colors.js";
 import { DiagnosticError, formatDiagnostic } from "../support/diagnostic.js";
 
@@ -27,11 +27,12 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
       "Compile and run ONNX models on simulated accelerators joined by a photonic fabric.",
     )
     .version(packageVersion())
-    .exitOverride();
+    .exitOverride()
+    .configureOutput(usageErrors);
   const named = commands.get(argv[0] ?? "");
   for (const load of named === undefined ? commands.values() : [named]) {
     const make = await load();
-    program.addCommand((make() as Command).exitOverride());
+    program.addCommand((make() as Command).exitOverride().configureOutput(usageErrors));
   }
   process.exitCode = 0;
   try {
@@ -41,6 +42,11 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     return exitCodeOf(error, argv.includes("--debug"));
   }
 }
+
+/** The library's own sentences get the code that ours have. */
+const usageErrors: OutputConfiguration = {
+  outputError: (text) => writeError(text.trimEnd().replace(/^error:/, "L0901:")),
+};
 
 /** Tells the user what went wrong; a stack only of our own mistakes, and only if asked. */
 function exitCodeOf(error: unknown, isDebug: boolean): number {

@@ -1,5 +1,4 @@
 /** `lightloom compile`: a model to an executable file, with every stage printable on the way. */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Option } from "@commander-js/extra-typings";
 import { compileModel, type Stage } from "../compiler/compile.js";
@@ -45,7 +44,9 @@ export function compileCommand() {
       const { stopAfter, dumpDir, output } = options;
       const printed = new Set([...options.printAfter, ...(stopAfter ? [stopAfter] : [])]);
       for (const name of printed) requireStage(name);
-      if (dumpDir !== undefined) mkdirSync(dumpDir, { recursive: true });
+      if (stopAfter !== undefined && output !== undefined) {
+        fail("L0901", `--stop-after ${stopAfter} makes no executable that --output could write`);
+      }
       const watch = createWatch();
       const file = loadModelFile(path);
       const machine = await deviceNamed(options.machine);
@@ -122,7 +123,7 @@ const extensions = { graph: "graph", tiled: "kernels", executable: "s" } as cons
 function dump(folder: string, stage: Stage): void {
   const number = `${stageNames.indexOf(stage.name)}`.padStart(2, "0");
   const name = `${number}-${stage.name}.${extensions[stage.kind]}`;
-  writeFileSync(join(folder, name), stageText(stage));
+  writeAtomically(join(folder, name), new TextEncoder().encode(stageText(stage)));
 }
 
 function createWatch() {

@@ -3,7 +3,7 @@ import { disassemble } from "../isa/disassemble.js";
 import type { Executable } from "../isa/executable.js";
 import { readExecutable } from "../runtime/executable-file.js";
 import { readFileBytes } from "../runtime/node/files.js";
-import { fail } from "../support/diagnostic.js";
+import { fail, inFile } from "../support/diagnostic.js";
 import { command } from "./options.js";
 import { print, printJson } from "./output.js";
 
@@ -12,7 +12,7 @@ export function disasmCommand() {
     .argument("<file>", "an executable made by `lightloom compile -o`")
     .option("-k, --kernel <name>", "only the program of this name or number")
     .action((path, options) => {
-      const executable = readExecutable(readFileBytes(path));
+      const executable = inFile(path, () => readExecutable(readFileBytes(path)));
       const wanted = options.kernel;
       const programs = executable.programs.flatMap((program, number) => {
         if (wanted !== undefined && wanted !== program.name && wanted !== `${number}`) return [];

@@ -40,6 +40,9 @@ export function gatherInputs(
 /** Height and width of a made-up picture. */
 const pictureExtent = 224;
 
+/** Most elements of a made-up value: 2 GB of floats. */
+const madeUpMax = 2 ** 29;
+
 /**
  * Missing inputs: dims as set or as other inputs have them, else 1 (pictures are larger); values from a fixed
  * sequence.
@@ -67,6 +70,11 @@ function makeUp(
     const shape = declared.map((dim, axis) =>
       typeof dim === "number" ? dim : extentOf(dim, isPicture && axis > 0 ? pictureExtent : 1),
     );
+    if (elementCount(shape) > madeUpMax) {
+      fail("L0402", `no value of shape [${shape.join(", ")}] can be made up for input "${name}"`, {
+        hint: "set smaller dims (--dim), or give a value (--input)",
+      });
+    }
     values.set(name, madeUp(dtype, shape, index));
     note(`input "${name}" is made up: ${dtype} [${shape.join(", ")}]`);
   }

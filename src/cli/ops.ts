@@ -1,6 +1,8 @@
 /** `lightloom ops`: every operator that is known, with the versions that its record is right for. */
 import type { OperatorRecord } from "../ops/record.js";
 import { operators } from "../ops/table.js";
+import { fail } from "../support/diagnostic.js";
+import { didYouMean } from "../support/suggest.js";
 import { command } from "./options.js";
 import { printJson, printTable } from "./output.js";
 
@@ -12,6 +14,10 @@ export function opsCommand() {
         .filter((record) => record.name.toLowerCase().includes(name.toLowerCase()))
         .map(describe)
         .sort((a, b) => compareText(a.domain, b.domain) || compareText(a.name, b.name));
+      if (rows.length === 0) {
+        const names = operators.map((record) => record.name);
+        fail("L0901", `no operator's name contains "${name}"`, didYouMean(name, names));
+      }
       if (options.json) printJson(rows);
       else {
         printTable(

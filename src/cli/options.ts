@@ -1,8 +1,8 @@
 /** Options that several commands share, and what their values mean. */
-import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { DimRange } from "../compiler/1-import/symbols.js";
 import type { Float64, Precision } from "../compiler/pipeline.js";
+import { readFileBytes } from "../runtime/node/files.js";
 import { fail } from "../support/diagnostic.js";
 import type { DeviceMachine, Machine } from "../target/machine.js";
 import { findDevice, findMachine } from "../target/machines.js";
@@ -69,7 +69,7 @@ export async function deviceNamed(name: string): Promise<DeviceMachine> {
   if (!name.endsWith(".json")) return findDevice(name);
   const machine = await machineNamed(name);
   if (machine.kind === "device") return machine;
-  return fail("L0701", `Machine "${machine.name}" is described for planning only.`, {
+  return fail("L0701", `machine "${machine.name}" is described for planning only`, {
     place: { file: name },
   });
 }
@@ -82,10 +82,12 @@ export async function machineNamed(name: string): Promise<Machine> {
 }
 
 function readJson(path: string): unknown {
+  const text = new TextDecoder().decode(readFileBytes(path));
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    return JSON.parse(text);
   } catch (error) {
-    const code = error instanceof SyntaxError ? "L0702" : "L0101";
-    return fail(code, (error as Error).message, { place: { file: path } });
+    return fail("L0702", `the file is not JSON: ${(error as Error).message}`, {
+      place: { file: path },
+    });
   }
 }

@@ -22,7 +22,7 @@ export interface ExternalRange {
 export function externalRange(proto: TensorProto): ExternalRange {
   const entries = new Map(proto.externalData.map(({ key, value }) => [key ?? "", value ?? ""]));
   const location = entries.get("location");
-  if (location === undefined || location === "") reject(proto, "has no location");
+  if (location === undefined || location === "") reject(proto, "it has no location");
   checkLocation(proto, location);
   return {
     location,
@@ -35,7 +35,8 @@ function checkLocation(proto: TensorProto, location: string): void {
   const path = `its location "${location}"`;
   if (/^([/\\]|[A-Za-z]:)/.test(location)) reject(proto, `${path} is not a relative path`);
   if (location.includes("\0")) reject(proto, `${path} has a zero character`);
-  if (location.split(/[/\\]/).includes("..")) reject(proto, `${path} leaves the model's folder`);
+  if (location.split(/[/\\]/).includes(".."))
+    reject(proto, `${path} has "..", which may lead out of the model's folder`);
 }
 
 function byteCount(proto: TensorProto, key: string, text: string | undefined): number | undefined {

@@ -59,6 +59,18 @@ export function fail(
   throw new DiagnosticError([{ code, message, ...rest }]);
 }
 
+/** Does `work`; what it says is wrong names the file, unless it names another. */
+export function inFile<T>(file: string | undefined, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (file === undefined || !(error instanceof DiagnosticError)) throw error;
+    throw new DiagnosticError(
+      error.diagnostics.map((d) => ({ ...d, place: { file, ...d.place } })),
+    );
+  }
+}
+
 /** `code Operator "node": sentence (file)`, then notes and hint, one per line, indented. */
 export function formatDiagnostic(d: Diagnostic): string {
   const node = d.place?.node === undefined ? "" : `"${d.place.node}"`;

@@ -25,7 +25,7 @@ export function findMachine(name: string): Machine {
   const machine = machines.find((candidate) => candidate.name === name);
   if (machine !== undefined) return machine;
   const names = machines.map((candidate) => candidate.name);
-  fail("L0701", `There is no machine "${name}".`, {
+  fail("L0701", `there is no machine "${name}"`, {
     notes: [`machines: ${names.join(", ")}`],
     ...didYouMean(name, names),
   });
@@ -36,7 +36,7 @@ export function findDevice(name: string): DeviceMachine {
   const machine = findMachine(name);
   if (machine.kind === "device") return machine;
   const devices = machines.filter(({ kind }) => kind === "device").map((device) => device.name);
-  fail("L0701", `Machine "${name}" is described for planning only, no code can be made for it.`, {
-    hint: `Choose one of ${devices.join(", ")}.`,
+  fail("L0701", `machine "${name}" is described for planning only, no code can be made for it`, {
+    hint: `choose one of ${devices.join(", ")}`,
   });
 }

@@ -162,7 +162,7 @@ export function parseMachine(description: unknown, file?: string): Machine {
   const result = machine.safeParse(description);
   if (result.success) return result.data;
   const problems = checkShape(description).map((problem) => problem.message);
-  fail("L0702", "The machine description lacks fields or has wrong ones.", {
+  fail("L0702", "the machine description lacks fields or has wrong ones", {
     notes: problems,
     ...(file === undefined ? {} : { place: { file } }),
   });

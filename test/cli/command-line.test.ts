@@ -317,6 +317,39 @@ describe("mistakes", () => {
     expect((await call("run", at("model.onnx"), "-i", "z=z.npy")).err).toMatch("L0601");
   });
 
+  test("of usage have a code, whoever finds them", async () => {
+    expect((await call("run", "--threads", "abc")).err).toMatch(/^L0901: option .*'abc'/);
+    expect((await call("nothing")).err).toMatch("L0901: unknown command");
+    expect((await call("ops", "Conw")).err).toMatch(/^L0901: .*\n {2}hint: Did you mean "Conv"/);
+    const unmade = await call("compile", at("model.onnx"), "--stop-after", "tile", "-o", at("no"));
+    expect(unmade.err).toMatch("L0901: --stop-after tile makes no executable");
+  });
+
+  test.each([
+    ["--output", "x.npy/model.elf", "there is a file where a folder is needed"],
+    ["--output", "case", "there is a folder where a file is needed"],
+    ["--dump-dir", "x.npy", "there is a file where a folder is needed"],
+  ])("%s %s is no place to write to", async (option, path, why) => {
+    const before = readdirSync(folder);
+    const { code, err } = await call("compile", at("model.onnx"), "-d", "N=2", option, at(path));
+    expect(code).toBe(2);
+    expect(err).toMatch(`L0101: the file cannot be written: ${why}`);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  test("of a file's contents name the file", async () => {
+    const cycle = [node("Neg", ["b"], ["a"]), node("Neg", ["a"], ["b"])];
+    writeFileSync(at("cycle.onnx"), onnxFile({ nodes: cycle, outputs: { a: "f32[1]" } }));
+    expect((await call("run", at("cycle.onnx"))).err).toMatch("cycle.onnx");
+    expect((await call("disasm", at("x.npy"))).err).toMatch(/^L0502: .*\n {2}file: .*x.npy/);
+    expect((await call("asm", at("x.npy"))).err).toMatch(/^L0503: .*\n {2}file: .*x.npy/);
+  });
+
+  test("that ask for inputs larger than can be made up are found at once", async () => {
+    const { err } = await call("run", at("model.onnx"), "-d", "N=9000000000");
+    expect(err).toMatch("L0402: no value of shape [9000000000, 3] can be made up");
+  });
+
   test("of the work give 1, without a stack", async () => {
     const { code, err } = await call("run", at("x.npy"));
     expect(code).toBe(1);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   linkSync,
   mkdirSync,
@@ -102,6 +103,11 @@ describe("external data", () => {
     expect(() => read("sub")).toThrow("this is not a file");
   });
 
+  test("that is a pipe is refused, not waited for", () => {
+    execFileSync("mkfifo", [at("model", "pipe")]);
+    expect(() => read("pipe")).toThrow("this is not a file");
+  });
+
   test("beyond 4 GiB is reached", () => {
     truncateSync(at("model", "w.bin"), 5 * 2 ** 30);
     expect(read("w.bin", 5 * 2 ** 30 - 2, 2)).toEqual(new Uint8Array(2));
@@ -111,7 +117,11 @@ describe("external data", () => {
 test("a model file comes with its external data", () => {
   writeFileSync(
     at("m.onnx"),
-    onnxFile({ nodes: [node("Relu", ["x"], ["y"])], outputs: { y: "f32" } }),
+    onnxFile({
+      inputs: { x: "f32" },
+      nodes: [node("Relu", ["x"], ["y"])],
+      outputs: { y: "f32" },
+    }),
   );
   writeFileSync(at("w"), "x");
   const { model, externalData } = loadModelFile(at("m.onnx"));

@@ -50,7 +50,7 @@ test("the test twins are small and do not divide evenly", () => {
 test("an unknown machine is refused with the nearest name", () => {
   expect(thrown(() => findMachine("pf1-pod61"))).toBe(
     [
-      'L0701: There is no machine "pf1-pod61".',
+      'L0701: there is no machine "pf1-pod61"',
       "  note: machines: pf1, pf1-pod16, pf1-pod256, mini, mini32, dgx-h100, dgx-h200, a100",
       '  hint: Did you mean "pf1-pod16"?',
     ].join("\n"),
@@ -61,8 +61,8 @@ test("an unknown machine is refused with the nearest name", () => {
 test("no code is made for a roofline machine", () => {
   expect(thrown(() => findDevice("a100"))).toBe(
     [
-      'L0701: Machine "a100" is described for planning only, no code can be made for it.',
-      "  hint: Choose one of pf1, pf1-pod16, pf1-pod256, mini, mini32.",
+      'L0701: machine "a100" is described for planning only, no code can be made for it',
+      "  hint: choose one of pf1, pf1-pod16, pf1-pod256, mini, mini32",
     ].join("\n"),
   );
   expect(findDevice("mini")).toBe(mini);
@@ -132,7 +132,7 @@ describe("contradictions are named", () => {
     const { clock: _, ...rest } = mini;
     const broken = { ...rest, color: "blue", tile: { rows: 0, columns: 2.5 } };
     expect(thrown(() => parseMachine(broken, "mine.json")).split("\n")).toEqual([
-      "L0702: The machine description lacks fields or has wrong ones.",
+      "L0702: the machine description lacks fields or has wrong ones",
       "  file: mine.json",
       expect.stringMatching(/note: clock: .*expected object/),
       expect.stringMatching(/note: tile.rows: /),

@@ -10,7 +10,7 @@ import type { Tensor } from "../../numerics/tensor.js";
 import type { ExternalData } from "../../onnx/external.js";
 import type { Model } from "../../onnx/model.js";
 import type { ValueInfoProto } from "../../onnx/schema.js";
-import { DiagnosticError, fail } from "../../support/diagnostic.js";
+import { fail, inFile } from "../../support/diagnostic.js";
 import { graphBody, liveNodes, requireClosed } from "./body.js";
 import { type Frame, rootFrame } from "./frame.js";
 import { type BoundInput, withKnownValues } from "./known-values.js";
@@ -65,7 +65,7 @@ export function importThen<T>(
   options: ImportOptions,
   next: (graph: Graph) => T,
 ): Omit<ImportResult, "graph"> & { readonly result: T } {
-  try {
+  return inFile(options.file, () => {
     const context = createModelContext(model, options.externalData);
     const opsets = context.opsetsOf(model.opsetImport);
     requireClosed(graphBody(model.graph));
@@ -85,10 +85,7 @@ export function importThen<T>(
     );
     const { made, later } = result.result;
     return { result: made, notes: result.bindings, boundInputs, later };
-  } catch (error) {
-    if (error instanceof DiagnosticError) throw inFile(error, options.file);
-    throw error;
-  }
+  });
 }
 
 interface Import {
@@ -169,11 +166,4 @@ function dtypeOf(input: ValueInfoProto): Value["dtype"] {
   const dtype = elementTypeOf(input.type);
   if (dtype !== undefined) return dtype;
   fail("L0301", `the input "${input.name ?? ""}" is of a type that is not supported`);
-}
-
-function inFile(error: DiagnosticError, file: string | undefined): DiagnosticError {
-  if (file === undefined) return error;
-  return new DiagnosticError(
-    error.diagnostics.map((d) => ({ ...d, place: { ...d.place, file: d.place?.file ?? file } })),
-  );
 }

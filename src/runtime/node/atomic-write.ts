@@ -1,7 +1,8 @@
 /** Files that are whole or not there: written beside their place under another name, then renamed. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fail } from "../../support/diagnostic.js";
+import { systemReason } from "./system-reason.js";
 
 /** Throws L0101 where the file cannot be written. */
 export function writeAtomically(path: string, bytes: Uint8Array): void {
@@ -11,9 +12,7 @@ export function writeAtomically(path: string, bytes: Uint8Array): void {
     writeFileSync(draft, bytes);
     renameSync(draft, path);
   } catch (error) {
-    rmSync(draft, { force: true });
-    fail("L0101", `the file cannot be written: ${(error as Error).message}`, {
-      place: { file: path },
-    });
+    if (existsSync(draft)) rmSync(draft);
+    fail("L0101", `the file cannot be written: ${systemReason(error)}`, { place: { file: path } });
   }
 }

@@ -1,13 +1,25 @@
 /** Files on disk: whole ones of any size, folders as a {@link FileSource}, `.tar.gz` archives. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  type Stats,
+} from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { DiagnosticError, fail } from "../../support/diagnostic.js";
 import type { FileSource } from "../files.js";
 import { tarFiles } from "../tar.js";
+import { systemReason } from "./system-reason.js";
 
 /** Most that one system call reads: Linux and Node both stop short of 2 GiB. */
 const chunkBytes = 2 ** 30;
+
+/** A pipe that nobody writes to would hold a plain open for ever; Windows has neither. */
+const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** The whole file, in memory of its own whose start is aligned for any tensor. Throws L0101. */
 export function readFileBytes(path: string): Uint8Array {
@@ -29,7 +41,7 @@ export function readRange(descriptor: number, offset: number, length: number): U
 
 export function withFile<T>(path: string, use: (descriptor: number, stats: Stats) => T): T {
   try {
-    const descriptor = openSync(path, "r");
+    const descriptor = openSync(path, openFlags);
     try {
       const stats = fstatSync(descriptor);
       if (!stats.isFile()) fail("L0101", "this is not a file", { place: { file: path } });
@@ -73,7 +85,5 @@ function listFolder(path: string): readonly string[] {
 
 function unreadable(path: string, error: unknown): never {
   if (error instanceof DiagnosticError) throw error;
-  const code = (error as NodeJS.ErrnoException).code;
-  const text = code === "ENOENT" ? "it does not exist" : (error as Error).message;
-  fail("L0101", `the file cannot be read: ${text}`, { place: { file: path } });
+  fail("L0101", `the file cannot be read: ${systemReason(error)}`, { place: { file: path } });
 }

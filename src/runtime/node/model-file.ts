@@ -1,10 +1,11 @@
 /** Loads models and tensors by path: `.onnx` with external data beside it, `.pb` and `.npy` tensors. */
+import { graphBody, requireClosed } from "../../compiler/1-import/body.js";
 import { type Model, decodeModel } from "../../onnx/model.js";
 import type { ExternalData } from "../../onnx/external.js";
 import type { TypeProto } from "../../onnx/schema.js";
 import { decodeHostValue } from "../../ops/host-value.js";
 import type { HostValue } from "../../ops/record.js";
-import { fail } from "../../support/diagnostic.js";
+import { fail, inFile } from "../../support/diagnostic.js";
 import { decodeNpy } from "../npy.js";
 import { externalDataBeside } from "./external-data.js";
 import { readFileBytes } from "./files.js";
@@ -17,13 +18,15 @@ export interface ModelFile {
   readonly externalData: ExternalData;
 }
 
-/** Throws L0101 and L0102. Tensors are views of `bytes`; external ones are read when they are needed. */
+/** Throws L0101, L0102 and L0105. Tensors are views of `bytes`; external ones are read when they are needed. */
 export function loadModelFile(path: string): ModelFile {
   const bytes = readFileBytes(path);
+  const model = decodeModel(bytes, { file: path });
+  inFile(path, () => requireClosed(graphBody(model.graph)));
   return {
     path,
     bytes,
-    model: decodeModel(bytes, { file: path }),
+    model,
     externalData: externalDataBeside(path),
   };
 }
