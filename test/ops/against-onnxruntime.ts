@@ -177,7 +177,7 @@ function expectLowered(operatorCase: OperatorCase): void {
   expect(reasons).toEqual([]);
 }
 
-async function runOnnxRuntime(given: OperatorCase): Promise<readonly Tensor[]> {
+export async function runOnnxRuntime(given: OperatorCase): Promise<readonly Tensor[]> {
   const { nodes, ...other } = given.instead ?? {};
   // A case's constants are so that it can be lowered; ONNX Runtime need not know of them.
   const operatorCase = { ...given, ...other, ...(other.inputs && { constant: [] }) };
