@@ -11,7 +11,7 @@ import { type Dim, dimFloorDiv, dimMul, dimSub, staticDim } from "../ir/dim.js";
 import { shapeText } from "../ir/graph-shapes.js";
 import type { Value } from "../ir/graph.js";
 import { tensorOf } from "./host.js";
-import { type LowerContext, type OperatorRecord } from "./record.js";
+import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
 import {
   axisTaps,
   coordinateModes,
@@ -192,6 +192,9 @@ function resize(c: LowerContext, axes: readonly ResizeAxis[], rules: ResizeRules
   return c.b.cast(filled, x.dtype);
 }
 
+/** Positions are computed in single precision, which has every integer up to here. */
+const extentMax = 2 ** 24;
+
 interface Resized {
   readonly value: Value;
   /** Which positions lie outside the region that was sampled; absent where none does. */
@@ -202,6 +205,9 @@ function resizeAxis(c: LowerContext, x: Value, axis: ResizeAxis, rules: ResizeRu
   if (axis.scale === 1 && axis.region === undefined) return { value: x };
   const wholly = repeatsWholly(axis, rules);
   if (wholly !== undefined) return { value: repeatAxis(c, x, axis.axis, wholly) };
+  if (typeof axis.output === "number" && axis.output > extentMax) {
+    throw new Decline(`a Resize to ${axis.output} positions, more than single precision can count`);
+  }
   const phases = linearPhases(axis, rules);
   if (phases !== undefined) return { value: interpolateWholly(c, x, axis.axis, phases) };
   const reason = "the positions that a Resize samples depend on it";

@@ -39,6 +39,17 @@ const eitherBranch = { then_branch: branch("Neg"), else_branch: branch("Abs") };
 
 const refused: readonly Found[] = [
   {
+    about: "a Resize to more positions than can be counted in single precision",
+    model: {
+      inputs: { x: "f32[1, 5]" },
+      initializers: { sizes: i64([2], [1, 2 ** 40]) },
+      nodes: [node("Resize", ["x", "", "", "sizes"], ["y"], { mode: "linear" })],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 1, 5) }],
+    verdict: "L0301",
+  },
+  {
     about: "trees of a scalar",
     model: {
       opset: { "": 16, "ai.onnx.ml": 3 },
@@ -216,6 +227,23 @@ const refused: readonly Found[] = [
 ];
 
 const equal: readonly Found[] = [
+  {
+    about: "a product of codes whose rounding a pass changes, beside a node of the host",
+    model: {
+      opset: { "": 20 },
+      inputs: { x: "u8[4, 64]", w: "i8[64, 5]", text: "string[2]" },
+      initializers: { xs: scalar("f32", 0.1), ws: scalar("f32", 0.3) },
+      nodes: [
+        node("DequantizeLinear", ["x", "xs"], ["a"]),
+        node("DequantizeLinear", ["w", "ws"], ["b"]),
+        node("MatMul", ["a", "b"], ["product"]),
+        node("StringConcat", ["text", "text"], ["twice"]),
+      ],
+      outputs: { product: "f32", twice: "string" },
+    },
+    runs: [{ x: random("u8", 4, 64), w: random("i8", 64, 5), text: random("string", 2) }],
+    verdict: "equal",
+  },
   {
     about: "indices out of range, of rows without elements",
     model: {

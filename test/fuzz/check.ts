@@ -186,7 +186,7 @@ function findingBetween(
   return change === undefined ? undefined : `the passes change a result: ${change}`;
 }
 
-/** The graph that fixes every bit, on the host. */
+/** The graph of phase 2, which fixes every bit, on the host. */
 function evaluateAfterPasses({ model, machine }: Attempt, inputs: Inputs): Outputs {
   let last: Graph | undefined;
   compileModel(model, {
@@ -195,7 +195,7 @@ function evaluateAfterPasses({ model, machine }: Attempt, inputs: Inputs): Outpu
     machineHash: machineHash(machine),
     precision: "fp32",
     observe: (stage) => {
-      if (stage.kind === "graph" && stage.name === "insert-copies") last = stage.graph;
+      if (stage.kind === "graph" && stage.regions === undefined) last = stage.graph;
     },
   });
   const outputs = evaluateHostGraph(last!, inputs);
