@@ -6,7 +6,6 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { caseOf } from "../test/fuzz/case.js";
 import { createCoverage } from "../test/fuzz/coverage.js";
 import { operatorNames } from "../test/fuzz/operators/table.js";
 import { type Range, runCases } from "../test/fuzz/run.js";
@@ -26,7 +25,7 @@ const seed = Number(values.seed);
 
 if (values.only !== undefined) {
   const sources = [...npmModels(), ...sharedSources()];
-  console.log(await showCase(caseOf(seed, Number(values.only), sources)));
+  console.log(await showCase(seed, Number(values.only), sources));
 } else {
   const first = Number(values.first);
   const end = first + Number(values.cases);

@@ -3,25 +3,27 @@
  * as long as the finding stays of the same kind.
  */
 import { decodeModel, encodeModel, type Model } from "../../src/onnx/model.js";
-import type { FuzzCase } from "./check.js";
 import { withGraph } from "./edit.js";
-import { judgeCase } from "./judge.js";
+import type { ShortVerdict } from "./judge.js";
 
-/** The case itself where its file does not decode. */
-export async function minimize(given: FuzzCase): Promise<FuzzCase> {
-  const wanted = await kindOf(given);
+/** The file itself where it does not decode. */
+export async function minimize(
+  file: Uint8Array,
+  judge: (file: Uint8Array) => Promise<ShortVerdict>,
+): Promise<Uint8Array> {
+  const wanted = kindOf(await judge(file));
   let model: Model;
   try {
-    model = decodeModel(given.file);
+    model = decodeModel(file);
   } catch {
-    return given;
+    return file;
   }
   for (;;) {
     const smaller = await firstWith(
       smallerForms(model),
-      async (file) => (await kindOf({ ...given, file })) === wanted,
+      async (form) => kindOf(await judge(form)) === wanted,
     );
-    if (smaller === undefined) return { ...given, file: encodeModel(model) };
+    if (smaller === undefined) return encodeModel(model);
     model = smaller;
   }
 }
@@ -35,8 +37,7 @@ async function firstWith(
 }
 
 /** A finding without the names and numbers in it. */
-async function kindOf(given: FuzzCase): Promise<string> {
-  const verdict = await judgeCase(given, () => {});
+function kindOf(verdict: ShortVerdict): string {
   if (verdict.kind !== "finding") return verdict.kind;
   return verdict.what!.replace(/"[^"]*"|\d+/g, "").slice(0, 60);
 }
