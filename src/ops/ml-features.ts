@@ -1,8 +1,17 @@
 /** Operators of ai.onnx.ml on features: scaling, normalizing, filling in. */
 import type { Value } from "../ir/graph.js";
 import type { GraphBuilder } from "../ir/builder.js";
-import { allInputs, operator } from "./helpers.js";
-import { Decline, type LowerContext, type OperatorRecord } from "./record.js";
+import { type DType, isFloat } from "../numerics/dtype.js";
+import type { Tensor } from "../numerics/tensor.js";
+import { allInputs, computeType, declineStrings, operator } from "./helpers.js";
+import { int64Tensor, numbersOf, tensorOf } from "./host.js";
+import {
+  Decline,
+  type EvaluateContext,
+  type LowerContext,
+  type NodeContext,
+  type OperatorRecord,
+} from "./record.js";
 
 const versions = { domain: "ai.onnx.ml", since: 1 };
 
@@ -21,7 +30,15 @@ export const mlFeatureOperators: readonly OperatorRecord[] = [
       1,
     ),
   ),
-  operator("OneHotEncoder", { ...versions, note: "categories of numbers" }, oneHotEncoder),
+  {
+    ...operator("OneHotEncoder", versions, oneHotEncoder),
+    evaluate: evaluateOneHotEncoder,
+    infer: (c) => {
+      const { dtype, shape } = c.input(0);
+      const categories = dtype === "string" ? c.strings("cats_strings") : c.ints("cats_int64s");
+      return [{ dtype: "f32", shape: [...shape, categories?.length ?? 0] }];
+    },
+  },
 ];
 
 export function vector(b: GraphBuilder, values: readonly number[]): Value {
@@ -70,14 +87,43 @@ function imputer(c: LowerContext): Value {
 
 /** 1 where an element is the category of the new last axis, all 0 for an element that is none of them. */
 function oneHotEncoder(c: LowerContext): Value {
-  const categories = c.ints("cats_int64s");
-  if (categories === undefined) throw new Decline("categories of strings are not encoded");
+  declineStrings(c);
   if (c.int("zeros", 1) === 0) throw new Decline("it is an error if an element has no category");
-  const x = c.b.cast(c.b.unsqueeze(c.input(0), [c.input(0).shape.length]), "i64");
-  const data = BigInt64Array.from(categories, BigInt);
-  const known = c.b.constant({ dtype: "i64", shape: [data.length], data });
-  return c.b.cast(
-    c.b.map("bool", [x, known], (l, v, category) => l.eqI(v!, category!)),
-    "f32",
-  );
+  const x = c.b.unsqueeze(c.input(0), [c.input(0).shape.length]);
+  const known = categoriesFor(c, x.dtype);
+  const isIt = isFloat(x.dtype)
+    ? c.b.map("bool", [x, known], (l, v, category) => l.eq(l.trunc(v!), category!))
+    : c.b.map("bool", [c.b.cast(x, "i64"), known], (l, v, category) => l.eqI(v!, category!));
+  return c.b.cast(isIt, "f32");
+}
+
+/** The categories as elements are compared with them; NaN for one that no element can be. */
+function categoriesFor(c: LowerContext, dtype: DType): Value {
+  const categories = requiredCategories(c);
+  if (!isFloat(dtype)) return c.b.constant(int64Tensor([categories.length], categories));
+  const type = computeType(dtype);
+  const held = categories.map((n) => (type === "f64" || Math.fround(n) === n ? n : Number.NaN));
+  return c.b.constant(tensorOf(type, [held.length], held));
+}
+
+function requiredCategories(c: NodeContext): readonly number[] {
+  return c.ints("cats_int64s") ?? c.invalid("L0108", "no categories of numbers are given");
+}
+
+function evaluateOneHotEncoder(c: EvaluateContext): readonly Tensor[] {
+  const x = c.tensorInput(0);
+  const isText = x.dtype === "string";
+  const categories: readonly (string | number)[] = isText
+    ? (c.strings("cats_strings") ?? c.invalid("L0108", "no categories of strings are given"))
+    : requiredCategories(c);
+  const elements: ArrayLike<string | number> = isText
+    ? (x.data as readonly string[])
+    : numbersOf(x).map(Math.trunc);
+  const rows = Array.from(elements, (element) => {
+    if (c.int("zeros", 1) === 0 && !categories.includes(element)) {
+      c.invalid("L0202", `${JSON.stringify(element)} is no category, and zeros are not allowed`);
+    }
+    return categories.map((category) => (category === element ? 1 : 0));
+  });
+  return [tensorOf("f32", [...x.shape, categories.length], rows.flat())];
 }

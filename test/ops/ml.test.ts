@@ -30,6 +30,33 @@ const features: readonly OperatorCase[] = [
     }),
   ),
   {
+    op: "ai.onnx.ml::OneHotEncoder",
+    opset: 1,
+    about: "fractions, and categories that fp32 does not hold",
+    attributes: { cats_int64s: [3, -1, 0, 2 ** 24 + 1] },
+    inputs: [tensorOf("f32", [7], [3.9, -1.5, -0.5, 0.5, 2.999, 2 ** 24, 3e30])],
+    outputs: ["f32"],
+    lowered: true,
+  },
+  {
+    op: "ai.onnx.ml::OneHotEncoder",
+    opset: 1,
+    about: "strings",
+    attributes: { cats_strings: ["a", "b"] },
+    inputs: [{ dtype: "string", shape: [3, 1], data: ["b", "x", "a"] }],
+    outputs: ["f32"],
+  },
+  ...(["i64", "f32"] as const).map(
+    (dtype): OperatorCase => ({
+      op: "ai.onnx.ml::OneHotEncoder",
+      opset: 1,
+      about: `${dtype}, each of some category`,
+      attributes: { cats_int64s: [3, -1], zeros: 0 },
+      inputs: [tensorOf(dtype, [3], [3, -1, 3])],
+      outputs: ["f32"],
+    }),
+  ),
+  {
     op: "ai.onnx.ml::Scaler",
     opset: 1,
     attributes: { offset: { floats: [1, 0, -1, 2] }, scale: { floats: [0.5, 2, 3, 1] } },
