@@ -92,7 +92,9 @@ function masksOf(
   const steps: ScoreStep[] = [];
   if (bias !== undefined) steps.push(maskStep(b, bias, heads));
   const before = past?.key.shape[2] ?? 0;
-  if (mask !== undefined) steps.push(paddingStep(c, mask, { queries, keys: keyCount, before }));
+  if (mask !== undefined && !isPlaceholder(mask, keyCount)) {
+    steps.push(paddingStep(c, mask, { queries, keys: keyCount, before }));
+  }
   if (c.int("unidirectional", 0) !== 0) {
     if (!dimEquals(keyCount, dimAdd(before, queries))) {
       throw new Decline("which keys of another sequence a query may see is not defined");
@@ -100,6 +102,12 @@ function masksOf(
     steps.push(causalStep(b, { queries, keys: keyCount, offset: positionScalar(b, before) }));
   }
   return steps;
+}
+
+/** A mask of one column where there are more keys: exporters write it where none is meant. */
+function isPlaceholder({ shape }: Value, keys: Dim): boolean {
+  if (shape.length !== 2 || shape[1] !== 1) return false;
+  return staticDim(keys, "a mask of one column is read only if there is one key") !== 1;
 }
 
 interface Extents {

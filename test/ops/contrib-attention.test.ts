@@ -327,6 +327,7 @@ const square = (n: number, positions: number) => bits([n, 1, positions, position
 const projections: readonly ProjectionForm[] = [
   ...maskForms.filter((m) => m.projectionBias !== true && m.scores !== true),
   { about: "no bias", noBias: true },
+  { about: "a placeholder of a mask", mask: (n) => tensorOf("i32", [n, 1], new Array(n).fill(0)) },
   { about: "sizes", attributes: { qkv_hidden_sizes: [16, 16, 24] }, width: 56 },
   { about: "start and end", mask: (n, _, t) => tensorOf("i32", [2 * n], [t - 1, t, 1, 0]) },
   {
