@@ -10,60 +10,27 @@
  * block; alone it may take tiles of any divisor or multiple of a segment. See ContractOperation for the order.
  */
 import type { WrittenKernel } from "../tiled.js";
-import { type Dim, dimMax, NeedsBinding, dimSymbols } from "../../ir/dim.js";
-import { contractBlock, contractSegment, type Node } from "../../ir/graph.js";
-import { addAffine, type Affine, type MmaAxis, scaleAffine, tileLimits } from "../../ir/tile.js";
-import { usesAxis } from "./access.js";
-import { type Box, makeBox } from "./box.js";
+import { dimMax } from "../../ir/dim.js";
+import { addAffine, type MmaAxis, scaleAffine } from "../../ir/tile.js";
+import {
+  type Contraction,
+  factorsOf,
+  type LoadedOperand,
+  loadOperand,
+  loadReadyOperands,
+  startContraction,
+} from "./contract-operands.js";
 import { PlanDoesNotFit, positionCount, tileOperand } from "./kernel-writer.js";
 import type { ContractPlan } from "./plan.js";
-import { type Leaf, memoryOrder, type PreparedGroup } from "./prepare.js";
-import { deviceType } from "./storage.js";
 import {
-  emitRoot,
-  loadReady,
-  openSpatialLoops,
-  startState,
-  storeResult,
-  type TileContext,
-  type TileState,
-} from "./tile-writer.js";
-
-export interface PreparedContract extends PreparedGroup {
-  readonly contract: Node;
-  /** Operands of the tensor engine; swapped where that puts the result's innermost axis on n. */
-  readonly a: Leaf;
-  readonly b: Leaf;
-  readonly zeroA?: Leaf;
-  readonly zeroB?: Leaf;
-  readonly role: (axis: number) => "g" | "m" | "n" | "k";
-  /** Contraction axes that vary: the blocked one and those inside a block, slowest first. */
-  readonly blocked: number;
-  readonly inner: readonly number[];
-}
-
-/** How the blocked axis is walked: positions per segment and whether a block is one of 64. */
-export interface ContractionShape {
-  readonly segmentStep: number;
-  readonly innerPositions: number;
-}
-
-export function contractionShape(prepared: PreparedContract): ContractionShape {
-  const innerPositions = prepared.inner.reduce((n, axis) => {
-    const extent = prepared.axes[axis]!.extent;
-    return n * staticExtent(extent, "it is a kernel dimension of a contraction");
-  }, 1);
-  const blocks = Math.max(1, Math.floor(contractSegment / (contractBlock * innerPositions)));
-  return { segmentStep: blocks * contractBlock, innerPositions };
-}
-
-function staticExtent(extent: Dim, reason: string): number {
-  if (typeof extent === "number") return extent;
-  throw new NeedsBinding(
-    [...dimSymbols(extent)].map((s) => s.name),
-    reason,
-  );
-}
+  type ContractionShape,
+  contractionShape,
+  type PreparedContract,
+} from "./prepare-contract.js";
+import { deviceType } from "./storage.js";
+import { loadReady, openSpatialLoops, openTimeLoops } from "./tile-loads.js";
+import { denseTile, startState, type TileContext } from "./tile-state.js";
+import { emitRoot, storeResult } from "./tile-vec.js";
 
 export function writeContractKernel(
   prepared: PreparedContract,
@@ -73,22 +40,8 @@ export function writeContractKernel(
   const state = startState(prepared, plan, context);
   const { writer } = state;
   const contraction = startContraction(state, prepared, plan);
-  let open = openSpatialLoops(state);
-  for (const axis of plan.order) {
-    if (plan.tile[axis]! >= state.positions[axis]!.max) continue;
-    loadReadyOperands(contraction, axis);
-    loadReady(state, axis);
-    const loop = writer.begin(
-      prepared.axes[axis]!.name,
-      "time",
-      state.positions[axis]!,
-      plan.tile[axis]!,
-    );
-    state.positions[axis] = loop.position;
-    state.insideTime = true;
-    open++;
-  }
-  state.loopsAhead = [];
+  const atNext = (next: number): void => loadReadyOperands(contraction, next);
+  let open = openSpatialLoops(state) + openTimeLoops(state, plan.order, atNext);
   loadReady(state, undefined);
   emitContraction(contraction);
   writer.runLate(plan.stages[1]!);
@@ -98,111 +51,9 @@ export function writeContractKernel(
   return writer.finish();
 }
 
-export function startContraction(
-  state: TileState,
-  prepared: PreparedContract,
-  plan: ContractPlan,
-): Contraction {
-  return { state, prepared, plan, operands: new Map(), loops: [] };
-}
-
-export interface Contraction {
-  readonly state: TileState;
-  readonly prepared: PreparedContract;
-  readonly plan: ContractPlan;
-  /** Tiles of the operands, with the contraction positions that they hold. */
-  readonly operands: Map<Leaf, LoadedOperand>;
-  /** Open contraction loops, outermost first. */
-  readonly loops: number[];
-}
-
-interface LoadedOperand {
-  readonly value: number;
-  readonly box: Box;
-  /** Where the tile begins along every axis. */
-  readonly start: readonly Affine[];
-}
-
-/** Loads a panel (all of k) before the first loop that moves it no more. */
-function loadReadyOperands(contraction: Contraction, next: number | undefined): void {
-  const { prepared, plan, state } = contraction;
-  const ahead = plan.order.slice(next === undefined ? plan.order.length : plan.order.indexOf(next));
-  const moving = ahead.filter((axis) => plan.tile[axis]! < state.positions[axis]!.max);
-  // What is loaded before a loop without trips would stay in its queue.
-  if (moving.some((axis) => state.positions[axis]!.min < 1)) return;
-  for (const [leaf, panel, depth] of operandList(prepared, plan)) {
-    if (!panel || contraction.operands.has(leaf)) continue;
-    if (moving.some((axis) => usesAxis(leaf.access, axis))) continue;
-    loadOperand(contraction, leaf, state.insideTime ? depth : 1);
-  }
-}
-
-export function operandList(
-  prepared: PreparedContract,
-  plan: ContractPlan,
-): (readonly [Leaf, boolean, number])[] {
-  const list: (readonly [Leaf, boolean, number])[] = [
-    [prepared.b, plan.panelB, plan.depthB],
-    [prepared.a, plan.panelA, plan.depthA],
-  ];
-  if (prepared.zeroA !== undefined) list.push([prepared.zeroA, true, 1]);
-  if (prepared.zeroB !== undefined) list.push([prepared.zeroB, true, 1]);
-  return list;
-}
-
-export function loadOperand(contraction: Contraction, leaf: Leaf, depth: number): void {
-  const { state, prepared } = contraction;
-  const { writer } = state;
-  const { access } = leaf;
-  const order = memoryOrder([...prepared.axes.keys()], [access]);
-  const decoders = [leaf.decode?.scale, leaf.decode?.zero].filter((other) => other !== undefined);
-  const { accessBytes } = state.context.machine.channels;
-  const box = makeBox(writer, access, state.positions, order, { accessBytes, beside: decoders });
-  const [scale, zero] = box.beside.map(({ offset, strides }, i) => ({
-    memory: { binding: writer.binding(decoders[i]!.storage, "read"), offset },
-    strides,
-  }));
-  const { root } = access.storage;
-  const value = writer.value({
-    name: root.name,
-    space: "l1",
-    dtype: scale === undefined ? root.dtype : "f32",
-    elements: box.elements,
-    depth,
-  });
-  const isUniform = state.plan.multicast && (!state.insideTime || timeLoopsUniform(state));
-  const multicast = isUniform
-    ? state.spatial.find(({ axis }) => !usesAxis(access, axis))
-    : undefined;
-  writer.statement(
-    {
-      op: "load",
-      axes: box.axes,
-      memory: { binding: writer.binding(access.storage, "read"), offset: box.offset },
-      dest: tileOperand(value),
-      fill: access.fill,
-      ...(scale && { dequantize: { scale, ...(zero && { zero }) } }),
-      ...(multicast === undefined
-        ? {}
-        : { delivery: { kind: "multicast" as const, loop: multicast.loop } }),
-    },
-    state.role,
-    { channel: leaf === prepared.b ? 1 % state.context.machine.channels.load : 0 },
-  );
-  const start = state.positions.map(({ index }) => index);
-  contraction.operands.set(leaf, { value, box, start });
-}
-
-/** All members make the same trips through the open loops over the result. */
-function timeLoopsUniform(state: TileState): boolean {
-  return state.spatial.every(({ axis, loop }) =>
-    state.positions[axis]!.index.terms.every((t) => t.id === loop),
-  );
-}
-
 /** From operands to an accumulator tile; loads what of them is not loaded. */
 export function emitContraction(contraction: Contraction): void {
-  const { state, prepared, plan } = contraction;
+  const { state, prepared } = contraction;
   const { writer, positions } = state;
   const contractValue = prepared.contract.outputs[0]!;
   const accumulator = accumulatorTile(contraction);
@@ -212,8 +63,8 @@ export function emitContraction(contraction: Contraction): void {
   loadReadyOperands(contraction, undefined);
   openTileLoops(contraction, shape, fold);
   const isRepeated = state.insideTime || contraction.loops.length > 0;
-  for (const [leaf, panel, depth] of operandList(prepared, plan)) {
-    if (!panel) loadOperand(contraction, leaf, isRepeated ? depth : 1);
+  for (const { leaf, isPanel, depth } of factorsOf(contraction)) {
+    if (!isPanel) loadOperand(contraction, leaf, isRepeated ? depth : 1);
   }
   if (positions[prepared.blocked]!.max > shape.segmentStep) {
     openLoop(
@@ -272,7 +123,7 @@ function openLoop(contraction: Contraction, axis: number, name: string, step: nu
 }
 
 /** Inner axes beyond what an instruction's k axes hold become loops: the slowest ones, so the order stays. */
-export function loopedInner(prepared: PreparedContract): readonly number[] {
+function loopedInner(prepared: PreparedContract): readonly number[] {
   const blockedVaries = dimMax(prepared.axes[prepared.blocked]!.extent) > 1 ? 1 : 0;
   const room = kAxesMax - blockedVaries;
   return prepared.inner.slice(0, Math.max(0, prepared.inner.length - room));
@@ -283,13 +134,7 @@ const kAxesMax = 3;
 function accumulatorTile(contraction: Contraction): { value: number; strides: readonly number[] } {
   const { state, prepared, plan } = contraction;
   const value = prepared.contract.outputs[0]!;
-  const strides = state.positions.map(() => 0);
-  let elements = 1;
-  for (const axis of prepared.order.toReversed()) {
-    if (prepared.role(axis) === "k") continue;
-    strides[axis] = elements;
-    elements *= Math.max(1, state.positions[axis]!.max);
-  }
+  const { strides, elements } = denseTile(state, (axis) => prepared.role(axis) !== "k");
   const tile = state.writer.value({
     name: value.name,
     space: "accumulator",
@@ -362,5 +207,3 @@ function zeroOperand(
     },
   };
 }
-
-export { tileLimits };

@@ -11,10 +11,10 @@ import {
   dimSub,
   dimSymbols,
   dimText,
-  NeedsBinding,
   symbolDim,
 } from "../../ir/dim.js";
 import type { Origin } from "../../ir/graph.js";
+import { needsBinding } from "../../ir/graph-shapes.js";
 import type {
   Kernel,
   KernelBinding,
@@ -156,11 +156,7 @@ export class KernelWriter {
   /** Throws NeedsBinding where an extent is a bare runtime scalar, which no instruction bounds. */
   requireClamped({ extent }: Position, reason: string): void {
     const dims = extent.terms.filter((t) => t.of === "scalar").map((t) => this.#scalars[t.id]!);
-    if (dims.length === 0) return;
-    throw new NeedsBinding(
-      [...new Set(dims.flatMap((dim) => [...dimSymbols(dim)]))].map((s) => s.name),
-      reason,
-    );
+    if (dims.length > 0) throw needsBinding(dims, reason);
   }
 
   role(name: string, origins: readonly Origin[]): number {

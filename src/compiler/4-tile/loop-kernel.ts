@@ -19,31 +19,21 @@ import {
 } from "../../ir/tile.js";
 import { InternalError } from "../../support/diagnostic.js";
 import type { DeviceMachine } from "../../target/machine.js";
-import {
-  emitContraction,
-  loadOperand,
-  operandList,
-  type Contraction,
-  type PreparedContract,
-  startContraction,
-} from "./contract-kernel.js";
+import { emitContraction } from "./contract-kernel.js";
+import { type Contraction, factorsOf, loadOperand, startContraction } from "./contract-operands.js";
 import { type Access, axisStride } from "./access.js";
 import { makeBox } from "./box.js";
 import { KernelWriter, PlanDoesNotFit, type Tile, tileOperand } from "./kernel-writer.js";
 import { axisIndex, zeroIndex } from "./index-map.js";
 import type { ContractPlan, RowsPlan, TilePlan } from "./plan.js";
-import { axisMax, type Leaf, outputAccess, type PreparedGroup } from "./prepare.js";
+import { accessesOf, axisMax, type Leaf, outputAccess, type PreparedGroup } from "./prepare.js";
+import type { PreparedContract } from "./prepare-contract.js";
 import { emitLevels, rowsSteps } from "./rows-kernel.js";
 import { laneNumber } from "./space.js";
 import { natural } from "./storage.js";
-import {
-  emitRoot,
-  loadLeaf,
-  loadReady,
-  startState,
-  type TileContext,
-  type TileState,
-} from "./tile-writer.js";
+import { loadLeaf, loadReady } from "./tile-loads.js";
+import { startState, type TileContext, type TileState } from "./tile-state.js";
+import { emitRoot } from "./tile-vec.js";
 
 export interface LoopParts {
   readonly index: DimSymbol;
@@ -125,9 +115,8 @@ function isRead({ groups, scans }: LoopParts, root: StorageRoot): boolean {
 
 /** What a group reads, in L1 or in memory. */
 export function rootsRead(prepared: LoopGroup["prepared"]): readonly StorageRoot[] {
-  return [...prepared.leaves, ...operandsOf(prepared)].flatMap(({ access, decode }) =>
-    [access, decode?.scale, decode?.zero].flatMap((a) => a?.storage.root ?? []),
-  );
+  const leaves = [...prepared.leaves, ...operandsOf(prepared)];
+  return leaves.flatMap(accessesOf).map(({ storage }) => storage.root);
 }
 
 /** What a contraction multiplies. */
@@ -186,15 +175,13 @@ function contractPlan(prepared: PreparedContract): ContractPlan {
 
 /** Loads what is the same in every trip. */
 function loadFixed(loop: LoopWriter, { state, contraction }: OpenGroup): void {
-  const isFixed = ({ access, decode }: Leaf): boolean =>
-    [access, decode?.scale, decode?.zero].every(
-      (a) => a === undefined || !(isResident(loop, a) || moves(loop, a)),
-    );
+  const isFixed = (leaf: Leaf): boolean =>
+    accessesOf(leaf).every((access) => !isResident(loop, access) && !moves(loop, access));
   for (const leaf of state.prepared.leaves) {
     if (isFixed(leaf)) state.tiles.set(leaf, loadLeaf(state, leaf, 1));
   }
   if (contraction === undefined) return;
-  for (const [leaf] of operandList(contraction.prepared, contraction.plan)) {
+  for (const { leaf } of factorsOf(contraction)) {
     if (isFixed(leaf)) loadOperand(contraction, leaf, 1);
   }
 }
@@ -238,8 +225,8 @@ function carriedBy({ parts, resident }: LoopWriter, root: StorageRoot): number[]
 }
 
 function takeResident(loop: LoopWriter, contraction: Contraction): void {
-  const { state, prepared, plan } = contraction;
-  for (const [leaf] of operandList(prepared, plan)) {
+  const { state } = contraction;
+  for (const { leaf } of factorsOf(contraction)) {
     if (!isResident(loop, leaf.access)) continue;
     const { value, strides, base } = residentTile(loop, leaf, state);
     contraction.operands.set(leaf, {

@@ -1,5 +1,5 @@
 /** Where values are in memory, and the copies that bring them where they have to be. */
-import { type Dim, dimEquals, dimMax } from "../../ir/dim.js";
+import { type Dim, dimEquals, dimMax, staticDim } from "../../ir/dim.js";
 import { isControl, type Node, type Value } from "../../ir/graph.js";
 import { isFloat } from "../../numerics/dtype.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
@@ -10,7 +10,8 @@ import { collectUses, type Group } from "./groups.js";
 import { isMovement, reshapeRuns } from "./index-map.js";
 import type { LoopGroup } from "./loop-kernel.js";
 import { planRows } from "./plan-rows.js";
-import { type GroupTiling, needStatic, prepareRows } from "./prepare-group.js";
+import type { GroupTiling } from "./prepare.js";
+import { prepareRows } from "./prepare-rows.js";
 import { analyseSpace } from "./space.js";
 import { like, natural, orderedStrides, reshapeStorage } from "./storage.js";
 import { contextOf, kernelName, pushPlanned, type Tiling } from "./tiling.js";
@@ -73,7 +74,7 @@ function checkStaticRuns(from: Value, to: Value): void {
       [run.to, to.shape],
     ] as const) {
       for (const dim of dims.slice(1))
-        needStatic(shape[dim]!, "a reshape merges it with other dimensions");
+        staticDim(shape[dim]!, "a reshape merges it with other dimensions");
     }
   }
 }

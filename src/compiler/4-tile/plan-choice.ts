@@ -13,7 +13,7 @@ import { kernelCycles } from "./kernel-cost.js";
 import type { SplitChoice, TilePlan } from "./plan.js";
 import { axisMax, type PreparedGroup } from "./prepare.js";
 import { PlanDoesNotFit } from "./kernel-writer.js";
-import type { TileContext } from "./tile-writer.js";
+import type { TileContext } from "./tile-state.js";
 
 /**
  * Takes one of several plans, the likeliest first; `cyclesOf` one that does not fit is infinite. No plan takes

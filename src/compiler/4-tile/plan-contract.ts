@@ -2,7 +2,7 @@
  * Plans of a contraction: how the members share out the result, the tile of the result, the tile of the contraction,
  * which operand stays resident, and how much is under way at once.
  */
-import { contractionShape, type PreparedContract, writeContractKernel } from "./contract-kernel.js";
+import { writeContractKernel } from "./contract-kernel.js";
 import { latencyCycles } from "./kernel-cost.js";
 import type { ContractPlan, SplitChoice } from "./plan.js";
 import {
@@ -13,7 +13,8 @@ import {
   stageVariants,
 } from "./plan-choice.js";
 import { axisMax } from "./prepare.js";
-import type { TileContext } from "./tile-writer.js";
+import { contractionShape, type PreparedContract } from "./prepare-contract.js";
+import type { TileContext } from "./tile-state.js";
 
 /** Result tiles to try: rows (m) by columns (n). */
 const resultTiles = [

@@ -12,9 +12,9 @@ import {
   splitCandidates,
   stageVariants,
 } from "./plan-choice.js";
-import { axisMax, type PreparedGroup } from "./prepare.js";
+import { axisMax, iotaAxes, type PreparedGroup } from "./prepare.js";
 import { rowsSteps, writeRowsKernel } from "./rows-kernel.js";
-import { iotaAxes, type TileContext } from "./tile-writer.js";
+import type { TileContext } from "./tile-state.js";
 
 /** Points of a tile. A long one hides a transfer's latency, several short ones overlap. */
 const tilePoints = [16_384, 131_072, 65_536, 32_768, 8_192, 4_096, 2_048, 512, 16, 1] as const;
@@ -88,7 +88,7 @@ function tileOf(
   );
   for (const axis of rows) tile[axis] = axisMax(prepared.axes[axis]!);
   const varyingRows = rows.filter((a) => axisMax(prepared.axes[a]!) > 1).length;
-  const counted = iotaAxes(prepared, context.producers);
+  const counted = iotaAxes(prepared.space, context.producers);
   let room = tileLimits.vecAxes - Math.max(varyingRows, rows.length > 0 ? 1 : 0);
   room -= [...counted].filter((a) => prepared.axes[a]!.role === "parallel").length;
   for (const axis of parallelAxes(prepared).toReversed()) {

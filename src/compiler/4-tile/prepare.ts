@@ -4,11 +4,12 @@
  */
 import type { Storage } from "../tiled.js";
 import { type Dim, dimMax, dimMul } from "../../ir/dim.js";
-import type { Node, Value } from "../../ir/graph.js";
+import type { IotaOperation, Node, Value } from "../../ir/graph.js";
 import { elementCount } from "../../numerics/tensor.js";
 import type { Group } from "./groups.js";
 import { type Access, type AccessDim, axisStride, makeAccess, usesAxis } from "./access.js";
 import { laneNumber, type Operand, type Space, type SpaceAxis } from "./space.js";
+import type { StorageMap } from "./storage.js";
 
 export interface PreparedGroup {
   readonly group: Group;
@@ -29,6 +30,14 @@ export interface Leaf {
   readonly decode?: { readonly scale: Access; readonly zero?: Access };
 }
 
+/** What preparing needs of the tiling. */
+export interface GroupTiling {
+  readonly producers: ReadonlyMap<Value, Node>;
+  readonly storages: StorageMap;
+  /** Of something that is read; a constant or a copy takes the order. */
+  storageOf(value: Value, order: readonly number[]): Storage;
+}
+
 /** Operands that come from memory: not from inside, no scalar constants, no iotas. */
 export function memoryOperands(
   nodes: Iterable<Node>,
@@ -42,6 +51,19 @@ export function memoryOperands(
     }
   }
   return found;
+}
+
+/** Axes whose index is itself a value of the group. */
+export function iotaAxes(space: Space, producers: ReadonlyMap<Value, Node>): Set<number> {
+  const axes = new Set<number>();
+  for (const operands of space.operands.values()) {
+    for (const operand of operands) {
+      if (laneNumber(operand, producers) !== "iota") continue;
+      const { axis } = producers.get(operand.value)!.op as IotaOperation;
+      for (const t of operand.map.expressions[axis]!.terms) axes.add(t.axis);
+    }
+  }
+  return axes;
 }
 
 /** Groups equal accesses: the same storage read at the same places is one leaf. */
@@ -105,6 +127,13 @@ export function memoryOrder(axes: readonly number[], accesses: readonly Access[]
   return axes.map((axis) => (moving.includes(axis) ? sorted.shift()! : axis));
 }
 
+export interface MergedAxes {
+  readonly axes: SpaceAxis[];
+  readonly order: number[];
+  /** One of the accesses, over the merged axes. */
+  access(before: Access): Access;
+}
+
 /**
  * Merges neighbours in `order` that every access walks as one run. Axes in `keep` (whose index is itself a
  * value, or that mean something to the kernel) stay apart.
@@ -114,10 +143,11 @@ export function mergeAxes(
   order: readonly number[],
   accesses: readonly Access[],
   keep: ReadonlySet<number>,
-): { axes: SpaceAxis[]; order: number[]; accesses: Access[] } {
+): MergedAxes {
   const merged = [...axes];
   let current = [...accesses];
   const kept: number[] = [];
+  const gone: number[] = [];
   for (const inner of order) {
     const outer = kept.at(-1);
     const extent = merged[inner]!.extent;
@@ -134,12 +164,34 @@ export function mergeAxes(
       continue;
     }
     current = current.map((access) => mergeAccess(access, outer));
+    gone.push(outer);
     // The merged axis is the inner one: its stride is that of a step within the run.
     merged[inner] = { ...merged[inner]!, extent: dimMul(merged[outer]!.extent, extent) };
     merged[outer] = { ...merged[outer]!, extent: 1 };
     kept[kept.length - 1] = inner;
   }
-  return { axes: merged, order: kept, accesses: current };
+  const access = (before: Access): Access => gone.reduce(mergeAccess, before);
+  return { axes: merged, order: kept, access };
+}
+
+/** All that a leaf reads. */
+export function accessesOf({ access, decode }: Leaf): Access[] {
+  return [access, decode?.scale, decode?.zero].filter((found) => found !== undefined);
+}
+
+/** The leaf over merged axes. */
+export function mergedLeaf(leaf: Leaf, merged: MergedAxes): Leaf {
+  const { access, decode } = leaf;
+  if (decode === undefined) return { ...leaf, access: merged.access(access) };
+  const { scale, zero } = decode;
+  return {
+    ...leaf,
+    access: merged.access(access),
+    decode: {
+      scale: merged.access(scale),
+      ...(zero !== undefined && { zero: merged.access(zero) }),
+    },
+  };
 }
 
 function canMerge(access: Access, outer: number, inner: number, extent: number): boolean {

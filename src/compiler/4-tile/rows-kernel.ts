@@ -24,32 +24,31 @@ import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { InternalError } from "../../support/diagnostic.js";
 import { usesAxis } from "./access.js";
 import { tileOperand } from "./kernel-writer.js";
+import { nodeLevels, orderedNodes } from "./levels.js";
 import type { RowsPlan } from "./plan.js";
 import type { PreparedGroup } from "./prepare.js";
 import type { Operand } from "./space.js";
 import { deviceType } from "./storage.js";
+import { loadReady, openSpatialLoops, openTimeLoops } from "./tile-loads.js";
 import {
-  emitRoot,
-  emitVec,
   fullValue,
-  loadReady,
-  materialise,
-  newTile,
-  nodeLevels,
-  openSpatialLoops,
-  openTimeLoops,
-  orderedNodes,
-  prepareRowValues,
   rowAxes,
   rowAxesOf,
   startState,
-  storeResult,
-  strideOf,
   type TileContext,
   type TileState,
+} from "./tile-state.js";
+import {
+  emitRoot,
+  emitVec,
+  materialise,
+  newTile,
+  prepareRowValues,
+  storeResult,
+  strideOf,
   vecAxes,
   vecAxis,
-} from "./tile-writer.js";
+} from "./tile-vec.js";
 
 /** A full value that costs this many lane operations is kept in L1 rather than computed again. */
 const keepCost = 4;

@@ -30,7 +30,8 @@ import {
 import type { MoveContext } from "./move-nest.js";
 import { planContract } from "./plan-contract.js";
 import { planRows } from "./plan-rows.js";
-import { prepareContract, prepareRows } from "./prepare-group.js";
+import { prepareContract } from "./prepare-contract.js";
+import { prepareRows } from "./prepare-rows.js";
 import { writeScan } from "./scan-kernel.js";
 import { createStorageMap, natural } from "./storage.js";
 import {

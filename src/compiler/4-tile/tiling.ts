@@ -10,7 +10,7 @@ import { type Plan, printPlan } from "./plan.js";
 import { bestPlan, type ChosenKernel, type PlanChooser } from "./plan-choice.js";
 import type { PreparedGroup } from "./prepare.js";
 import type { StorageMap } from "./storage.js";
-import type { TileContext } from "./tile-writer.js";
+import type { TileContext } from "./tile-state.js";
 
 export interface TileOptions {
   readonly machine: DeviceMachine;
