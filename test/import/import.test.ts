@@ -499,7 +499,34 @@ describe("functions of the model", () => {
       nodes: [node("my::F", ["x"], ["y"])],
       outputs: { y: "f32[1]" },
     });
-    expect(() => importModel(model)).toThrow("nest deeper than 100");
+    expect(() => importModel(model)).toThrow('L0105 F "r": the function calls itself');
+  });
+
+  test("that become more nodes than memory holds are refused before they do", () => {
+    const doubling = Array.from({ length: 60 }, (_, i) => ({
+      domain: "my",
+      name: `F${i}`,
+      input: ["a"],
+      output: ["r"],
+      opsetImport: [
+        { domain: "my", version: 1 },
+        { domain: "", version: 21 },
+      ],
+      node:
+        i === 0
+          ? [node("Neg", ["a"], ["r"])]
+          : [node(`my::F${i - 1}`, ["a"], ["m"]), node(`my::F${i - 1}`, ["m"], ["r"])],
+    }));
+    const model = onnxModel({
+      opset: { "": 21, my: 1 },
+      functions: doubling,
+      inputs: { x: "f32[1]" },
+      nodes: [node("my::F59", ["x"], ["y"])],
+      outputs: { y: "f32[1]" },
+    });
+    expect(() => importModel(model)).toThrow(
+      `L0105: its functions in place, the model has ${2 ** 59}`,
+    );
   });
 });
 

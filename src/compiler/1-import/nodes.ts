@@ -30,6 +30,7 @@ import {
   nestingMax,
 } from "./body.js";
 import { type Frame, freeName } from "./frame.js";
+import { requireBounded } from "./function-sizes.js";
 import { canonicalDomain, rememberTemplate } from "./model-context.js";
 import type { NodeTraits } from "./parts.js";
 
@@ -38,6 +39,7 @@ export type Bindings = ReadonlyMap<string, Value | undefined>;
 
 /** All values of the model's own graph, all of whose operators are looked up before any is imported. */
 export function importGraph(frame: Frame, body: Body, inputs: Bindings): Bindings {
+  requireBounded(frame.model, body);
   requireOperators(frame, body);
   return importScope(frame, body, inputs).values;
 }
@@ -56,9 +58,7 @@ function importBody(
 /** With the body's outputs among the values, and all that they are computed from. */
 function importScope(frame: Frame, body: Body, inputs: Bindings, outer?: Scope): Scope {
   if (frame.depth > nestingMax) {
-    fail("L0105", `subgraphs and function calls nest deeper than ${nestingMax}`, {
-      hint: "a function may call itself",
-    });
+    fail("L0105", `subgraphs and function calls nest deeper than ${nestingMax}`);
   }
   const scope: Scope = { frame, body, values: new Map(inputs), outer };
   for (const node of liveNodes(body, body.outputNames)) {
