@@ -5,7 +5,6 @@
 import { usesOf } from "../compiler/1-import/body.js";
 import { evaluateModel } from "../compiler/1-import/evaluate-model.js";
 import type { ImportOptions } from "../compiler/1-import/import.js";
-import type { Origin } from "../ir/graph.js";
 import { dtypeToOnnx } from "../onnx/dtypes.js";
 import { decodeModel, encodeModel, type Model } from "../onnx/model.js";
 import type { GraphProto, NodeProto, ValueInfoProto } from "../onnx/schema.js";
@@ -160,7 +159,8 @@ function findingAt(
   got: HostValue | undefined,
   want: HostValue,
 ): Finding {
-  const nodes: Origin[] = at < 0 ? [] : [nodesOf(model)[at]!];
+  const nodes =
+    at < 0 ? [] : [nodesOf(model)[at]!].map(({ node, operator }) => ({ node, operator }));
   const difference = worstDifference(name, got, want);
   return {
     level: "operator",

@@ -14,7 +14,7 @@ import type { DeviceMachine } from "../target/machine.js";
 import { type Bound, boundOf } from "./bound.js";
 import { memoryMap, type MemoryMap } from "./memory-map.js";
 import { leastCycles, type Roofline, rooflineOf } from "./roofline.js";
-import { supportReport, type SupportReport } from "./support.js";
+import { type ModelNode, supportReport, type SupportReport } from "./support.js";
 
 export interface Report {
   readonly model: string;
@@ -95,7 +95,7 @@ export interface ReportOptions {
   /** Values of symbols; those that are not named are at their maximum. */
   readonly bindings?: ReadonlyMap<string, number>;
   /** The model's nodes, so that those without a step are listed too. */
-  readonly nodes?: readonly Origin[];
+  readonly nodes?: readonly ModelNode[];
 }
 
 export function reportOf({ executable, machine, bindings, nodes }: ReportOptions): Report {

@@ -1,7 +1,7 @@
 /**
  * Which ONNX node runs where, why, and what would change it. Data; `print-report.ts` makes tables of it.
  */
-import { type DecisionRecord, everyStep, type Executable } from "../isa/executable.js";
+import type { DecisionRecord, Executable, Step } from "../isa/executable.js";
 import type { Origin } from "../ir/graph.js";
 import type { Model } from "../onnx/model.js";
 
@@ -39,63 +39,121 @@ export interface OperatorSupport {
   readonly counts: { readonly [W in Where]: number };
 }
 
-/** The nodes of a model by the names that origins have. */
-export function nodesOf(model: Model): Origin[] {
-  return model.graph.node.map(({ name, opType, output }, i) => {
+/** A node of the model itself, by the name that origins have. */
+export interface ModelNode extends Origin {
+  /** It calls a function of the model, whose nodes are named "call/node". */
+  readonly isCall: boolean;
+}
+
+export function nodesOf({ graph, functions }: Model): ModelNode[] {
+  const called = new Set(functions.map(({ domain = "", name }) => `${domain}:${name}`));
+  return graph.node.map(({ name, opType, domain = "", output }, i) => {
     const operator = opType ?? "";
     const fallback = output.find((text) => text !== "") ?? `${opType ?? "node"} #${i}`;
-    return { node: name === undefined || name === "" ? fallback : name, operator };
+    return {
+      node: name === undefined || name === "" ? fallback : name,
+      operator,
+      isCall: called.has(`${domain}:${operator}`),
+    };
   });
 }
 
 /**
  * `nodes`: the model's nodes in its order. Without them, and for the bodies of its subgraphs, only nodes that some
- * step names can be listed.
+ * step names can be listed. A branch, a loop and the call of a function run where their bodies do.
  */
 export function supportReport(
-  executable: Pick<Executable, "programs" | "steps" | "records">,
-  nodes: readonly Origin[] = [],
+  { programs, steps, records }: Pick<Executable, "programs" | "steps" | "records">,
+  nodes: readonly ModelNode[] = [],
 ): SupportReport {
-  const kernels = new Map<string, Set<string>>();
-  const onHost = new Map<string, DecisionRecord | undefined>();
-  const named = new Map<string, Origin>();
-  for (const step of everyStep(executable.steps)) {
+  const calls = new Set(nodes.filter(({ isCall }) => isCall).map(({ node }) => node));
+  const shares = new Map<string, NodeShare>();
+  const shareOf = (origin: Origin): NodeShare => {
+    const share = shares.get(origin.node) ?? { origin, kernels: new Set(), onHost: new Set() };
+    shares.set(origin.node, share);
+    return share;
+  };
+  const visit = (step: Step, around: readonly Origin[]): void => {
     if (step.kind === "launch") {
-      const { name } = executable.programs[step.program]!;
+      const { name } = programs[step.program]!;
       for (const origin of step.origins.flat()) {
-        named.set(origin.node, origin);
-        kernels.set(origin.node, (kernels.get(origin.node) ?? new Set()).add(name));
+        for (const one of withCalls(origin, calls)) shareOf(one).kernels.add(name);
       }
+      for (const holder of around) shareOf(holder).kernels.add(name);
     } else if (step.kind === "host") {
       for (const origin of step.graph.nodes.flatMap((node) => node.origins)) {
-        named.set(origin.node, origin);
-        onHost.set(origin.node, undefined);
+        for (const one of [...withCalls(origin, calls), ...around]) {
+          shareOf(one).onHost.add(origin.node);
+        }
+      }
+    } else if (step.kind === "if" || step.kind === "loop") {
+      const within = [...around, ...step.origins.flatMap((origin) => withCalls(origin, calls))];
+      for (const inner of step.bodies.flat()) visit(inner, within);
+    }
+  };
+  for (const step of steps) visit(step, []);
+  const decisions = decisionsOf(records);
+  const listed = new Set(nodes.map(({ node }) => node));
+  const others = [...shares.values()].filter(({ origin }) => !listed.has(origin.node));
+  const all = [...nodes, ...others.map(({ origin }) => origin)].map(({ node, operator }) => {
+    const origin = { node, operator };
+    return supportOf({ ...shareOf(origin), origin }, decisions);
+  });
+  return { nodes: all, counts: countsOf(all), operators: operatorsOf(all) };
+}
+
+/** What steps do for a node. */
+interface NodeShare {
+  readonly origin: Origin;
+  /** Names. */
+  readonly kernels: Set<string>;
+  /** Itself, or nodes of its body. */
+  readonly onHost: Set<string>;
+}
+
+/** The node and the calls of functions, "outer" of "outer/inner", that it stands in. */
+function withCalls(origin: Origin, calls: ReadonlySet<string>): readonly Origin[] {
+  if (calls.size === 0) return [origin];
+  const parts = origin.node.split("/");
+  const around = parts.map((_, i) => parts.slice(0, i).join("/")).filter((name) => calls.has(name));
+  return [origin, ...around.map((node) => ({ node, operator: "" }))];
+}
+
+interface Decisions {
+  readonly patterns: ReadonlyMap<string, readonly string[]>;
+  readonly host: ReadonlyMap<string, DecisionRecord>;
+}
+
+function decisionsOf(records: readonly DecisionRecord[]): Decisions {
+  const patterns = new Map<string, string[]>();
+  const host = new Map<string, DecisionRecord>();
+  for (const record of records) {
+    for (const { node } of record.origins) {
+      if (record.what === "host") host.set(node, record);
+      if (record.what === "device") {
+        const known = patterns.get(node) ?? [];
+        if (!known.includes(record.why)) patterns.set(node, [...known, record.why]);
       }
     }
   }
-  const patterns = new Map<string, Set<string>>();
-  for (const record of executable.records) {
-    for (const { node } of record.origins) {
-      if (record.what === "host" && onHost.has(node)) onHost.set(node, record);
-      if (record.what === "device")
-        patterns.set(node, (patterns.get(node) ?? new Set()).add(record.why));
-    }
-  }
-  for (const { node } of nodes) named.delete(node);
-  const all = [...nodes, ...named.values()].map((origin): NodeSupport => {
-    const own = [...(kernels.get(origin.node) ?? [])];
-    const base = { ...origin, kernels: own, patterns: [...(patterns.get(origin.node) ?? [])] };
-    if (!onHost.has(origin.node)) return { ...base, where: own.length > 0 ? "device" : "absorbed" };
-    const { why = "", remedy, estimate } = onHost.get(origin.node) ?? {};
-    return {
-      ...base,
-      where: own.length > 0 ? "both" : "host",
-      reason: why,
-      ...(remedy === undefined ? {} : { remedy }),
-      ...(estimate === undefined ? {} : { estimate }),
-    };
-  });
-  return { nodes: all, counts: countsOf(all), operators: operatorsOf(all) };
+  return { patterns, host };
+}
+
+function supportOf(
+  { origin, kernels, onHost }: NodeShare,
+  { patterns, host }: Decisions,
+): NodeSupport {
+  const base = { ...origin, kernels: [...kernels], patterns: patterns.get(origin.node) ?? [] };
+  if (onHost.size === 0) return { ...base, where: kernels.size > 0 ? "device" : "absorbed" };
+  const record = [origin.node, ...onHost].map((node) => host.get(node)).find((r) => r);
+  const { why = "", remedy, estimate } = record ?? {};
+  return {
+    ...base,
+    where: kernels.size > 0 ? "both" : "host",
+    reason: why,
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(estimate === undefined ? {} : { estimate }),
+  };
 }
 
 function countsOf(nodes: readonly NodeSupport[]): SupportReport["counts"] {

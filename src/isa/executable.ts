@@ -165,18 +165,7 @@ export function everyStep(steps: readonly Step[]): readonly Step[] {
 }
 
 export interface DecisionRecord {
-  readonly what:
-    | "device"
-    | "host"
-    | "bound-dim"
-    | "bound-input"
-    | "later"
-    | "fusion"
-    | "layout"
-    | "loop"
-    | "plan"
-    | "precision"
-    | "placement";
+  readonly what: "device" | "host" | "bound-dim" | "bound-input" | "later" | "loop" | "precision";
   readonly why: string;
   readonly origins: readonly Origin[];
   /** Cost in the unit that `why` names, where it was weighed. */

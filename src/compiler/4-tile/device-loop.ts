@@ -82,9 +82,15 @@ function launchOf(tiling: DeviceLoopTiling, node: Node, op: LoopOperation): Tile
   const written = writeLoopKernel(parts, name);
   requireApart(written);
   requireFaster(written, parts);
-  const origins = [...new Set([...node.origins, ...written.origins.flat()])];
+  // Whatever a role does, it does for the loop too.
+  const roles = written.origins.map((role) => [...new Set([...role, ...node.origins])]);
   const plan = `loop of ${dimText(trips)} trips on one member, states: ${parts.states.length}`;
-  return { kind: "launch", written, plan, origins };
+  return {
+    kind: "launch",
+    written: { ...written, origins: roles },
+    plan,
+    origins: [...new Set([...node.origins, ...roles.flat()])],
+  };
 }
 
 function requireCounted({ condition, count, trips }: LoopOperation): Dim {
