@@ -151,8 +151,7 @@ function lowerDropout(c: LowerContext): readonly (Value | undefined)[] {
   const x = c.input(0);
   if (c.opset >= 12 && c.inputs[2] !== undefined) {
     const training = c.knownTensor(2, "whether it trains");
-    const ratio = c.inputs[1] === undefined ? 0.5 : ratioOf(c.constant(1));
-    if (Number(training.data[0]) !== 0 && ratio !== 0) {
+    if (Number(training.data[0]) !== 0 && ratioOf(c) !== 0) {
       throw new Decline("it drops elements at random");
     }
   }
@@ -160,8 +159,8 @@ function lowerDropout(c: LowerContext): readonly (Value | undefined)[] {
   return [x, c.b.broadcast(c.b.full(maskType(c, x.dtype), 1), x.shape)];
 }
 
-function ratioOf(ratio: Tensor | undefined): number | undefined {
-  return ratio === undefined ? undefined : numbersOf(ratio)[0];
+function ratioOf(c: LowerContext): number {
+  return c.inputs[1] === undefined ? 0.5 : numbersOf(c.knownTensor(1, "how much it drops"))[0]!;
 }
 
 function evaluateDropout(c: EvaluateContext): readonly Tensor[] {

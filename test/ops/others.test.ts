@@ -281,7 +281,19 @@ describe.each([
   ["losses", losses],
   ["matrices", matrices],
   ["strings", texts],
-  ["dropout", [{ op: "Dropout", inputs: [scores], outputs: ["f32", "bool"], lowered: true }]],
+  [
+    "dropout",
+    [
+      { op: "Dropout", inputs: [scores], outputs: ["f32", "bool"], lowered: true },
+      {
+        op: "Dropout",
+        about: "of nothing, in training",
+        inputs: [scores, tensorOf("f32", [], [0]), tensorOf("bool", [], [1])],
+        outputs: ["f32", "bool"],
+        lowered: true,
+      },
+    ],
+  ],
 ] as readonly (readonly [string, readonly OperatorCase[]])[])("%s", (_, cases) => {
   test.each(cases.map((c) => [nameOf(c), c] as const))("%s", async (_name, c) => {
     await compareWithOnnxRuntime(c);
