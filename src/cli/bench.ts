@@ -1,6 +1,7 @@
 /** `lightloom bench`: wall time of compiling and simulating a model, against ONNX Runtime where it is installed. */
+import type { HostValue } from "../ops/record.js";
 import { createSimulatedDevice } from "../runtime/device.js";
-import { createModelRunner } from "../runtime/model-runner.js";
+import { createModelRunner, type ModelRunner } from "../runtime/model-runner.js";
 import { loadModelFile } from "../runtime/node/model-file.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import { fail } from "../support/diagnostic.js";
@@ -23,7 +24,7 @@ import {
 } from "./options.js";
 import { joinParts } from "../analysis/join-parts.js";
 import { reportOf } from "../analysis/report.js";
-import { createProgress, printJson, printTable } from "./output.js";
+import { createProgress, printJson, printTable, type Progress } from "./output.js";
 
 export function benchCommand() {
   return command("bench", "measure how long compiling and simulating take")
@@ -60,52 +61,71 @@ export function benchCommand() {
         file: path,
         externalData: file.externalData,
       });
-      progress.show("compiling");
-      const compileMs = await elapsed(() => runner.prepare(inputs));
-      const times: number[] = [];
-      for (let i = 0; i < runs; i++) {
-        progress.show(`run ${i + 1} of ${runs}`);
-        times.push(await elapsed(() => runner.run(inputs)));
-      }
+      const simulated = await timeRunner(runner, inputs, runs, progress);
       progress.show("ONNX Runtime");
-      const reference = await runOnnxRuntime(path, file.model, inputs, {
-        runs,
-        threads: options.threads,
-      });
+      const { threads } = options;
+      const reference = await runOnnxRuntime(path, file.model, inputs, { runs, threads });
       progress.clear();
-      const simulateMs = Math.min(...times);
       const part = joinParts(await runner.prepare(inputs));
       const { cycles, seconds } = reportOf({ ...part, machine });
       const result = {
         machine: machine.name,
         deviceCycles: cycles.device,
         deviceSeconds: seconds.device,
-        compileMs,
-        firstRunMs: times[0]!,
-        simulateMs,
+        ...simulated,
         onnxRuntimeMs: reference?.milliseconds,
       };
       if (options.json) printJson(result);
-      else {
-        printTable(
-          ["what", "ms"],
-          [
-            [`run on ${machine.name} itself`, seconds.device * 1000],
-            [`compile for ${machine.name} and load`, round(compileMs)],
-            ["first run, simulated", round(result.firstRunMs)],
-            [`fastest of ${runs} runs, simulated`, round(simulateMs)],
-            ...(reference === undefined
-              ? []
-              : [
-                  [
-                    `ONNX Runtime, CPU, threads: ${options.threads}`,
-                    round(reference.milliseconds),
-                  ] as const,
-                ]),
-          ],
-        );
-      }
+      else printTimes(result, { runs, threads });
     });
+}
+
+interface SimulatedTimes {
+  readonly compileMs: number;
+  readonly firstRunMs: number;
+  /** Of the fastest run. */
+  readonly simulateMs: number;
+}
+
+async function timeRunner(
+  runner: ModelRunner,
+  inputs: ReadonlyMap<string, HostValue>,
+  runs: number,
+  progress: Progress,
+): Promise<SimulatedTimes> {
+  progress.show("compiling");
+  const compileMs = await elapsed(() => runner.prepare(inputs));
+  const times: number[] = [];
+  for (let i = 0; i < runs; i++) {
+    progress.show(`run ${i + 1} of ${runs}`);
+    times.push(await elapsed(() => runner.run(inputs)));
+  }
+  return { compileMs, firstRunMs: times[0]!, simulateMs: Math.min(...times) };
+}
+
+interface BenchResult extends SimulatedTimes {
+  readonly machine: string;
+  readonly deviceSeconds: number;
+  readonly onnxRuntimeMs: number | undefined;
+}
+
+function printTimes(
+  result: BenchResult,
+  { runs, threads }: { readonly runs: number; readonly threads: number },
+): void {
+  const { machine, deviceSeconds, compileMs, firstRunMs, simulateMs, onnxRuntimeMs } = result;
+  printTable(
+    ["what", "ms"],
+    [
+      [`run on ${machine} itself`, deviceSeconds * 1000],
+      [`compile for ${machine} and load`, round(compileMs)],
+      ["first run, simulated", round(firstRunMs)],
+      [`fastest of ${runs} runs, simulated`, round(simulateMs)],
+      ...(onnxRuntimeMs === undefined
+        ? []
+        : [[`ONNX Runtime, CPU, threads: ${threads}`, round(onnxRuntimeMs)] as const]),
+    ],
+  );
 }
 
 async function elapsed(run: () => unknown): Promise<number> {

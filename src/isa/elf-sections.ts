@@ -4,6 +4,7 @@
  */
 import { fail } from "../support/diagnostic.js";
 import { contentHash } from "../support/hash.js";
+import { concatenate } from "./descriptors.js";
 
 export interface Section {
   readonly name: string;
@@ -169,4 +170,31 @@ function textUpToZero(bytes: Uint8Array, from: number): string {
 
 export function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
+}
+
+/** Bytes of a section. */
+export interface Range {
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Parts one after the other, and where each begins. */
+export function layOut(parts: readonly Uint8Array[]): {
+  readonly bytes: Uint8Array;
+  readonly ranges: readonly Range[];
+} {
+  let offset = 0;
+  const ranges = parts.map((part) => {
+    const range = { offset, size: part.length };
+    offset += part.length;
+    return range;
+  });
+  return { bytes: concatenate(parts), ranges };
+}
+
+export function slice(bytes: Uint8Array, { offset, size }: Range): Uint8Array {
+  if (!(offset >= 0 && size >= 0 && offset + size <= bytes.length)) {
+    fail("L0502", `bytes [${offset}, ${offset + size}) lie outside their section`);
+  }
+  return bytes.subarray(offset, offset + size);
 }

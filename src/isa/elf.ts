@@ -10,15 +10,29 @@
  *   .records          decisions with their reasons
  */
 import type { DimSymbol } from "../ir/dim.js";
-import type { SubgraphTemplate } from "../ir/onnx-node.js";
-import { parseGraph } from "../ir/parse.js";
-import { printWithReferences, type TextReferences } from "../ir/print.js";
 import { bytesFromData, dataFromBytes } from "../numerics/convert.js";
 import type { DType } from "../numerics/dtype.js";
-import { elementCount, type Tensor } from "../numerics/tensor.js";
+import { elementCount } from "../numerics/tensor.js";
 import { DiagnosticError, fail } from "../support/diagnostic.js";
 import { concatenate } from "./descriptors.js";
-import { elfPieces, parseJson, readSections, type Section, utf8 } from "./elf-sections.js";
+import {
+  type HostReader,
+  hostReader,
+  type HostTables,
+  type HostWriter,
+  hostWriter,
+  type SubgraphCodec,
+} from "./elf-host.js";
+import {
+  elfPieces,
+  layOut,
+  parseJson,
+  type Range,
+  readSections,
+  type Section,
+  slice,
+  utf8,
+} from "./elf-sections.js";
 import { decodeParts, encodeParts } from "./encode.js";
 import {
   type BoundInput,
@@ -33,15 +47,6 @@ import {
   type Port,
   type Step,
 } from "./executable.js";
-
-/**
- * How bodies of control flow on the host are written: they are parts of the model, which only the import can read.
- * Without one, an executable that has such bodies cannot be written.
- */
-export interface SubgraphCodec {
-  encode(template: SubgraphTemplate): Uint8Array;
-  decode(bytes: Uint8Array): SubgraphTemplate;
-}
 
 export function writeElf(executable: Executable, subgraphs?: SubgraphCodec): Uint8Array {
   return concatenate(writeElfPieces(executable, subgraphs));
@@ -66,8 +71,7 @@ export function writeElfPieces(executable: Executable, subgraphs?: SubgraphCodec
       words: words.ranges[i]!,
       descriptors: descriptors.ranges[i]!,
     })),
-    tensors: host.tensors(),
-    subgraphs: host.subgraphs(),
+    ...host.tables(),
   };
   const origins = everyStep(executable.steps).flatMap((step) =>
     step.kind === "launch" ? [step.origins] : [],
@@ -133,12 +137,7 @@ export function readElf(file: Uint8Array, subgraphs?: SubgraphCodec): Executable
   }
 }
 
-interface Range {
-  readonly offset: number;
-  readonly size: number;
-}
-
-interface Meta {
+interface Meta extends HostTables {
   readonly name: string;
   readonly machine: Executable["machine"];
   readonly symbols: readonly DimSymbol[];
@@ -146,8 +145,6 @@ interface Meta {
   readonly boundInputs: readonly FileInput[];
   readonly later: readonly number[];
   readonly programs: readonly { readonly words: Range; readonly descriptors: Range }[];
-  readonly tensors: readonly HostTensor[];
-  readonly subgraphs: readonly HostSubgraph[];
 }
 
 /** A bound input; its elements as bytes, since JSON has no int64. */
@@ -166,21 +163,6 @@ function fileInput({ name, value }: BoundInput): FileInput {
 function memoryInput({ name, dtype, shape, bytes }: FileInput): BoundInput {
   const data = dataFromBytes(dtype, Uint8Array.from(bytes), elementCount(shape));
   return { name, value: { dtype, shape, data } };
-}
-
-/** A tensor that the text of host graphs names by its hash. */
-interface HostTensor {
-  readonly hash: string;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly data: Range;
-  /** Strings only, which have no bytes of their own. */
-  readonly strings?: readonly string[];
-}
-
-interface HostSubgraph {
-  readonly key: string;
-  readonly data: Range;
 }
 
 interface Schedule {
@@ -243,127 +225,6 @@ function memoryStep(
   }
 }
 
-interface HostWriter {
-  /** Number of the step's graph. */
-  add(step: HostStep): number;
-  graphs(): readonly string[];
-  tensors(): readonly HostTensor[];
-  subgraphs(): readonly HostSubgraph[];
-  data(): Uint8Array;
-}
-
-function hostWriter(codec: SubgraphCodec | undefined): HostWriter {
-  const texts: string[] = [];
-  const pieces: Uint8Array[] = [];
-  const tensors = new Map<string, HostTensor>();
-  const subgraphs: HostSubgraph[] = [];
-  let size = 0;
-  const append = (bytes: Uint8Array): Range => {
-    const padding = (64 - (size % 64)) % 64;
-    if (padding > 0) pieces.push(new Uint8Array(padding));
-    const range = { offset: size + padding, size: bytes.length };
-    pieces.push(bytes);
-    size = range.offset + range.size;
-    return range;
-  };
-  return {
-    add(step) {
-      const number = texts.length;
-      const { text, references } = printWithReferences(step.graph);
-      texts.push(text);
-      for (const { hash, tensor } of tensorsIn(text, references)) {
-        if (!tensors.has(hash)) tensors.set(hash, { hash, ...fileTensor(tensor, append) });
-      }
-      for (const { key, template } of subgraphsIn(text, references)) {
-        if (codec === undefined) {
-          fail("L0301", "a step on the host has control flow, which this file cannot hold", {
-            notes: [step.reason],
-          });
-        }
-        subgraphs.push({ key: `${number}:${key}`, data: append(codec.encode(template)) });
-      }
-      return number;
-    },
-    graphs: () => texts,
-    tensors: () => [...tensors.values()],
-    subgraphs: () => subgraphs,
-    data: () => concatenate(pieces),
-  };
-}
-
-function fileTensor(
-  { dtype, shape, data }: Tensor,
-  append: (bytes: Uint8Array) => Range,
-): Omit<HostTensor, "hash"> {
-  if (Array.isArray(data)) return { dtype, shape, data: { offset: 0, size: 0 }, strings: data };
-  return { dtype, shape, data: append(bytesFromData(dtype, data)) };
-}
-
-/** What a graph's text refers to, found by reading it. */
-function tensorsIn(text: string, references: TextReferences) {
-  const found: { readonly hash: string; readonly tensor: Tensor }[] = [];
-  parseGraph(text, {
-    ...references,
-    tensor(hash) {
-      const tensor = references.tensor(hash);
-      if (tensor !== undefined) found.push({ hash, tensor });
-      return tensor;
-    },
-  });
-  return found;
-}
-
-function subgraphsIn(text: string, references: TextReferences) {
-  const found: { readonly key: string; readonly template: SubgraphTemplate }[] = [];
-  parseGraph(text, {
-    ...references,
-    subgraph(key) {
-      const template = references.subgraph(key);
-      if (template !== undefined) found.push({ key, template });
-      return template;
-    },
-  });
-  return found;
-}
-
-type HostReader = (graph: number) => HostStep["graph"];
-
-function hostReader(
-  meta: Meta,
-  texts: readonly string[],
-  data: Uint8Array,
-  codec: SubgraphCodec | undefined,
-): HostReader {
-  const tensors = new Map(meta.tensors.map((tensor) => [tensor.hash, tensor]));
-  const subgraphs = new Map(meta.subgraphs.map((subgraph) => [subgraph.key, subgraph.data]));
-  const known = new Map<string, Tensor>();
-  const tensorOf = (hash: string): Tensor | undefined => {
-    const entry = tensors.get(hash);
-    if (entry === undefined) return undefined;
-    let tensor = known.get(hash);
-    if (tensor === undefined) {
-      tensor = memoryTensor(entry, data);
-      known.set(hash, tensor);
-    }
-    return tensor;
-  };
-  return (number) =>
-    parseGraph(texts[number] ?? fail("L0502", `there is no host graph ${number}`), {
-      tensor: tensorOf,
-      subgraph(key) {
-        const range = subgraphs.get(`${number}:${key}`);
-        if (range === undefined) return undefined;
-        if (codec !== undefined) return codec.decode(slice(data, range));
-        return fail("L0502", "the file holds control flow of the host, which needs the compiler");
-      },
-    });
-}
-
-function memoryTensor({ dtype, shape, data, strings }: HostTensor, bytes: Uint8Array): Tensor {
-  if (strings !== undefined) return { dtype, shape, data: [...strings] };
-  return { dtype, shape, data: dataFromBytes(dtype, slice(bytes, data), elementCount(shape)) };
-}
-
 /** Dims in JSON carry their symbols by value; in memory each symbol is one object. */
 function dimReader(symbols: readonly DimSymbol[]): (value: unknown) => unknown {
   const byName = new Map(symbols.map((symbol) => [symbol.name, symbol]));
@@ -379,26 +240,6 @@ function dimReader(symbols: readonly DimSymbol[]): (value: unknown) => unknown {
     return { ...revived, symbol: byName.get(symbol.name) ?? symbol };
   };
   return revive;
-}
-
-function layOut(parts: readonly Uint8Array[]): {
-  readonly bytes: Uint8Array;
-  readonly ranges: readonly Range[];
-} {
-  let offset = 0;
-  const ranges = parts.map((part) => {
-    const range = { offset, size: part.length };
-    offset += part.length;
-    return range;
-  });
-  return { bytes: concatenate(parts), ranges };
-}
-
-function slice(bytes: Uint8Array, { offset, size }: Range): Uint8Array {
-  if (!(offset >= 0 && size >= 0 && offset + size <= bytes.length)) {
-    fail("L0502", `bytes [${offset}, ${offset + size}) lie outside their section`);
-  }
-  return bytes.subarray(offset, offset + size);
 }
 
 function json(name: string, value: unknown): Section {

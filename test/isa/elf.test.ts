@@ -7,7 +7,8 @@ import { dimAdd, symbolDim } from "../../src/ir/dim.js";
 import type { Graph } from "../../src/ir/graph.js";
 import type { OnnxNode, SubgraphTemplate } from "../../src/ir/onnx-node.js";
 import { assemble } from "../../src/isa/assemble.js";
-import { readElf, type SubgraphCodec, writeElf } from "../../src/isa/elf.js";
+import { readElf, writeElf } from "../../src/isa/elf.js";
+import type { SubgraphCodec } from "../../src/isa/elf-host.js";
 import type { Executable } from "../../src/isa/executable.js";
 import { randomGraph } from "../support/random-graph.js";
 

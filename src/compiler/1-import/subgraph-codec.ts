@@ -4,7 +4,7 @@
  */
 import type { Node, Value } from "../../ir/graph.js";
 import type { SubgraphTemplate } from "../../ir/onnx-node.js";
-import type { SubgraphCodec } from "../../isa/elf.js";
+import type { SubgraphCodec } from "../../isa/elf-host.js";
 import { decodeModel, encodeModel } from "../../onnx/model.js";
 import { fail } from "../../support/diagnostic.js";
 import { hostNodeFromModel, hostNodeModel } from "./host-node.js";
