@@ -4,7 +4,7 @@
  */
 export { Tensor } from "onnxruntime-common";
 export { InferenceSession } from "./runtime/inference-session.js";
-export type { SessionOptions } from "./runtime/session.js";
+export type { SessionOptions } from "./runtime/session-options.js";
 export type { RanOn, RunnerStats } from "./runtime/model-runner.js";
 export type { Feed, SessionMap, SessionValue, TensorLike } from "./runtime/ort-tensors.js";
 export type { DimRange } from "./compiler/1-import/symbols.js";

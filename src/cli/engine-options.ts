@@ -7,12 +7,12 @@ import {
 } from "../runtime/host-runtime.js";
 import { onnxRuntimeHost } from "../runtime/node/onnxruntime-host.js";
 import { sharedJit } from "../runtime/node/services.js";
-import { threadsMax } from "../runtime/session.js";
+import { type EngineName, engineNames, threadsMax } from "../runtime/session-options.js";
 import type { Engine } from "../sim/engine.js";
 import { createReferenceEngine } from "../sim/reference/reference.js";
 
 export const engineOption = new Option("--engine <name>", "simulator: fast, or slow and plain")
-  .choices(["jit", "reference"] as const)
+  .choices(engineNames)
   .default("jit" as const);
 
 export const hostRuntimeOption = new Option(
@@ -41,6 +41,6 @@ export function hostNamed(choice: HostRuntimeChoice): HostRuntimeSetting {
   return { choice, load: onnxRuntimeHost };
 }
 
-export function engineNamed(name: "jit" | "reference", threads = 1): Engine {
+export function engineNamed(name: EngineName, threads = 1): Engine {
   return name === "jit" ? sharedJit(threads) : createReferenceEngine();
 }

@@ -1,7 +1,7 @@
 /** Options that several commands share, and what their values mean. */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { DimRange } from "../compiler/1-import/symbols.js";
-import type { Float64, Precision } from "../compiler/pipeline.js";
+import { float64Choices, precisions } from "../compiler/pipeline.js";
 import { readFileBytes } from "../runtime/node/files.js";
 import { fail } from "../support/diagnostic.js";
 import type { DeviceMachine, Machine } from "../target/machine.js";
@@ -24,14 +24,14 @@ export const precisionOption = new Option(
   "-p, --precision <type>",
   "what contractions read: fp32 keeps the model's own types",
 )
-  .choices(["fp32", "bf16"] as const satisfies readonly Precision[])
+  .choices(precisions)
   .default("fp32" as const);
 
 export const float64Option = new Option(
   "--float64 <where>",
   "where doubles are computed: by the host, or in fp32 by the accelerator",
 )
-  .choices(["host", "fp32"] as const satisfies readonly Float64[])
+  .choices(float64Choices)
   .default("host" as const);
 
 export const dimOption = new Option(

@@ -12,6 +12,7 @@ import { createModelRunner, type RunOutcome } from "../runtime/model-runner.js";
 import { createDiskStore, defaultCacheFolder } from "../runtime/node/disk-store.js";
 import { runOnnxRuntime } from "../runtime/node/onnxruntime.js";
 import type { ProgramStore } from "../runtime/program-store.js";
+import type { EngineName } from "../runtime/session-options.js";
 import { engineNamed, hostNamed } from "./engine-options.js";
 import { deviceNamed } from "./options.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
@@ -35,7 +36,7 @@ export interface RunSettings {
   readonly machine: string;
   readonly precision: Precision;
   readonly float64: Float64;
-  readonly engine: "jit" | "reference";
+  readonly engine: EngineName;
   readonly threads: number;
   readonly hostRuntime: HostRuntimeChoice;
   readonly compare: boolean;

@@ -17,10 +17,15 @@ import { shareEqual } from "./2-optimize/share-equal.js";
 import { splitReductions } from "./2-optimize/split-reductions.js";
 import { insertCopies } from "./3-partition/insert-copies.js";
 
-export type Precision = "fp32" | "bf16";
+/** What contractions read: the model's own types, or bf16. */
+export const precisions = ["fp32", "bf16"] as const;
+
+export type Precision = (typeof precisions)[number];
 
 /** Where doubles are computed: by the host, which has them, or as fp32 by the device. */
-export type Float64 = "host" | "fp32";
+export const float64Choices = ["host", "fp32"] as const;
+
+export type Float64 = (typeof float64Choices)[number];
 
 export interface PassContext {
   readonly precision: Precision;

@@ -1,11 +1,7 @@
 /** `InferenceSession.create`: ONNX Runtime's entry, for a path, a URL or bytes. */
 import { decodeModel } from "../onnx/model.js";
-import {
-  createSession,
-  type InferenceSession as Session,
-  type SessionOptions,
-  threadsOf,
-} from "./session.js";
+import { createSession, type InferenceSession as Session } from "./session.js";
+import { type SessionOptions, threadsOf } from "./session-options.js";
 import { servicesHere } from "./services.js";
 
 export type InferenceSession = Session;

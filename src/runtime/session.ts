@@ -3,8 +3,6 @@
  * What runs below is `model-runner.ts`; where a model's bytes come from is the host's affair (`services.ts`).
  */
 import type { InferenceSession as OrtSession, Tensor as OrtTensor } from "onnxruntime-common";
-import type { DimRange } from "../compiler/1-import/symbols.js";
-import type { Float64, Precision } from "../compiler/pipeline.js";
 import type { ExternalData } from "../onnx/external.js";
 import type { Model } from "../onnx/model.js";
 import type { Engine } from "../sim/engine.js";
@@ -13,47 +11,15 @@ import { DiagnosticError, fail } from "../support/diagnostic.js";
 import type { DeviceMachine } from "../target/machine.js";
 import { findDevice } from "../target/machines.js";
 import { validateMachine } from "../target/validate.js";
-import type { DimSettings } from "./check-inputs.js";
 import { unknownNames } from "./check-inputs.js";
 import { createSimulatedDevice } from "./device.js";
-import type { HostRuntime, HostRuntimeChoice } from "./host-runtime.js";
+import type { HostRuntime } from "./host-runtime.js";
 import { createModelRunner, type ModelRunner, type RunnerStats } from "./model-runner.js";
 import { type ModelPort, outputPorts } from "./model-ports.js";
 import { type Feed, tensorToOrt, valueFromOrt, valueToOrt } from "./ort-tensors.js";
 import type { ProgramStore } from "./program-store.js";
+import { checkOptions, dimSettings, type SessionOptions } from "./session-options.js";
 import { typeName } from "./type-names.js";
-
-export interface SessionOptions {
-  /** Name of a machine (`pf1`, `mini`, ..) or a description of one. Default: pf1. Throws L0701, L0702. */
-  readonly machine?: string | DeviceMachine;
-  /** What contractions read: fp32 (the model's own types) or bf16. Default: fp32. */
-  readonly precision?: Precision;
-  /** Where doubles are computed: `host`, or in fp32 on the device (`fp32`). Default: host. */
-  readonly float64?: Float64;
-  /**
-   * By dim_param: a number binds the dim, a range keeps it open from the first run on. What is not named is bound
-   * to the first run's shapes, and kept open once it takes a second value. Throws L0204 for unknown names.
-   */
-  readonly dims?: Readonly<Record<string, number | DimRange>>;
-  /** ONNX Runtime's name for numbers in `dims`. */
-  readonly freeDimensionOverrides?: Readonly<Record<string, number>>;
-  /**
-   * Who runs what the accelerator cannot: `auto` (default) ONNX Runtime where it is installed and the region large,
-   * `onnxruntime` wherever it takes the region, `reference` the operators' own evaluation alone.
-   */
-  readonly hostRuntime?: HostRuntimeChoice;
-  /** jit (default) or the slow reference; both give the same bits. */
-  readonly engine?: "jit" | "reference";
-  /** Node only: threads that the JIT simulator may use; the bits are the same for any number. Default: 1. Throws L0608. */
-  readonly threads?: number;
-  /** ONNX Runtime's name for `threads`; 0 leaves the choice to us. */
-  readonly intraOpNumThreads?: number;
-  /**
-   * Node only: folder where compiled programs are kept between sessions; false: none are. Default: the variable
-   * LIGHTLOOM_CACHE, else the user's cache folder.
-   */
-  readonly cacheDir?: string | false;
-}
 
 /** What a session is made of, all defaults resolved. */
 export interface SessionSource {
@@ -66,9 +32,6 @@ export interface SessionSource {
   /** Of the place where this runs; undefined where there is none. */
   readonly hostRuntime: () => Promise<HostRuntime | undefined>;
 }
-
-/** More than the members of any machine is of no use. */
-export const threadsMax = 64;
 
 type Feeds = Readonly<Record<string, Feed>>;
 type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
@@ -98,6 +61,7 @@ export interface InferenceSession {
 
 export function createSession(source: SessionSource, options: SessionOptions): InferenceSession {
   const { model, file, externalData, store, jit } = source;
+  checkOptions(options);
   const engine = options.engine === "reference" ? createReferenceEngine() : jit;
   const runner = createModelRunner({
     model,
@@ -119,18 +83,6 @@ export function resolveMachine(machine: string | DeviceMachine): DeviceMachine {
   const problems = validateMachine(machine);
   if (problems.length > 0) throw new DiagnosticError(problems);
   return machine;
-}
-
-export function threadsOf({ threads, intraOpNumThreads = 0 }: SessionOptions): number {
-  const wanted = threads ?? (intraOpNumThreads === 0 ? 1 : intraOpNumThreads);
-  if (Number.isInteger(wanted) && wanted >= 1 && wanted <= threadsMax) return wanted;
-  return fail("L0608", `a session cannot have ${wanted} threads`, {
-    hint: `a whole number from 1 to ${threadsMax} is possible`,
-  });
-}
-
-function dimSettings({ dims = {}, freeDimensionOverrides = {} }: SessionOptions): DimSettings {
-  return new Map([...Object.entries(freeDimensionOverrides), ...Object.entries(dims)]);
 }
 
 class Session implements InferenceSession {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { expect, test, vi } from "vitest";
 import { runCommandLine } from "../../src/cli/command-line.js";
-import type { SessionOptions } from "../../src/runtime/session.js";
+import type { SessionOptions } from "../../src/runtime/session-options.js";
 import { InferenceSession } from "../../src/runtime/inference-session.js";
 import { encodeNpy } from "../../src/runtime/npy.js";
 import { f32, node, onnxFile } from "../support/onnx-builder.js";

@@ -1,7 +1,7 @@
 import { Tensor } from "onnxruntime-common";
 import { beforeEach, describe, expect, test } from "vitest";
 import { InferenceSession } from "../../src/runtime/inference-session.js";
-import type { SessionOptions } from "../../src/runtime/session.js";
+import type { SessionOptions } from "../../src/runtime/session-options.js";
 import { node, onnxFile } from "../support/onnx-builder.js";
 
 const options: SessionOptions = { machine: "mini", cacheDir: false };
@@ -170,6 +170,20 @@ describe("wrong inputs", () => {
     expect(await message({ x: rows(3) }, { dims: { N: { min: 4, max: 8 } } })).toMatch("4..8");
     expect(await message({ x: rows(3) }, { freeDimensionOverrides: { N: 4 } })).toMatch("set to 4");
     expect(await message({ x: rows(3) }, { dims: { M: 4 } })).toMatch("L0204");
+  });
+
+  test.each([
+    [{ precision: "bf-16" }, 'the option precision cannot be "bf-16"'],
+    [{ float64: "f32" }, 'the option float64 cannot be "f32"'],
+    [{ hostRuntime: "none" }, 'the option hostRuntime cannot be "none"'],
+    [{ engine: "fast" }, 'the option engine cannot be "fast"'],
+    [{ dims: { N: -3 } }, 'the dimension "N" cannot be -3'],
+    [{ dims: { N: "2" } }, 'the dimension "N" cannot be "2"'],
+    [{ dims: { N: { min: 5, max: 2 } } }, 'the dimension "N" cannot be {"min":5,"max":2}'],
+    [{ freeDimensionOverrides: { N: 1.5 } }, 'the dimension "N" cannot be 1.5'],
+  ])("options that callers without types can give: %j", async (wrong, sentence) => {
+    const create = InferenceSession.create(model, { ...options, ...wrong } as SessionOptions);
+    await expect(create).rejects.toThrow(`L0608: ${sentence}`);
   });
 
   test("machines", async () => {

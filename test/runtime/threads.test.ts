@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { Tensor } from "onnxruntime-common";
 import { expect, it } from "vitest";
 import { InferenceSession } from "../../src/runtime/inference-session.js";
-import type { SessionOptions } from "../../src/runtime/session.js";
+import type { SessionOptions } from "../../src/runtime/session-options.js";
 
 const root = join(import.meta.dirname, "../..");
 const path = join(
