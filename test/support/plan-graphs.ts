@@ -19,6 +19,21 @@ interface PlanModel extends Omit<ModelInit, "initializers"> {
   readonly dims?: Readonly<Record<string, { min: number; max: number; now: number }>>;
 }
 
+/** A LayerNormalization spelt out, as older opsets have it; `e` is what it adds to the variance. */
+function normalization(x: string, y: string, scale: string, bias: string) {
+  return [
+    node("ReduceMean", [x], [`${y}.mean`], { axes: [-1] }),
+    node("Sub", [x, `${y}.mean`], [`${y}.centred`]),
+    node("Mul", [`${y}.centred`, `${y}.centred`], [`${y}.square`]),
+    node("ReduceMean", [`${y}.square`], [`${y}.variance`], { axes: [-1] }),
+    node("Add", [`${y}.variance`, "e"], [`${y}.more`]),
+    node("Sqrt", [`${y}.more`], [`${y}.deviation`]),
+    node("Div", [`${y}.centred`, `${y}.deviation`], [`${y}.quotient`]),
+    node("Mul", [`${y}.quotient`, scale], [`${y}.scaled`]),
+    node("Add", [`${y}.scaled`, bias], [y]),
+  ];
+}
+
 const models: Readonly<Record<string, PlanModel>> = {
   "product of several segments, bias and gelu": {
     inputs: { x: "f32[9, 4500]" },
@@ -133,6 +148,17 @@ const models: Readonly<Record<string, PlanModel>> = {
     weights: { g: "f32[300]", b: "f32[300]" },
     nodes: [node("LayerNormalization", ["x", "g", "b"], ["y"])],
     outputs: { y: "f32[2, ?, 300]" },
+  },
+  "layer normalizations in a row, with more operands than a statement reads": {
+    opset: 17,
+    inputs: { x: "f32[2, 9, 32]", r: "f32[2, 9, 32]" },
+    weights: { g: "f32[32]", b: "f32[32]", g2: "f32[32]", b2: "f32[32]", e: f32([], [1e-5]) },
+    nodes: [
+      node("Add", ["x", "r"], ["s"]),
+      ...normalization("s", "n", "g", "b"),
+      ...normalization("n", "y", "g2", "b2"),
+    ],
+    outputs: { y: "f32[2, 9, 32]" },
   },
   "attention of heads with a mask": {
     inputs: {

@@ -13,7 +13,7 @@ import type { Graph, Node, Value } from "../../ir/graph.js";
 import { tileLimits } from "../../ir/tile.js";
 import { isMovement } from "./index-map.js";
 import { memoryOperands } from "./prepare.js";
-import { analyseSpace, type Space } from "./space.js";
+import { analyseSpace, laneNumber, type Space, variesAlongRow } from "./space.js";
 
 export interface Group {
   readonly nodes: ReadonlySet<Node>;
@@ -95,17 +95,43 @@ function tryJoin(group: MutableGroup, added: readonly Node[], state: FusionState
 }
 
 /**
- * Whether one vec can read all that the group reads from memory. Values that stay in L1 between the statements of
- * a group take operands as well.
+ * Whether every vec can read all that it has to. What is read from memory leaves room for full values that may be kept
+ * between the statements of a group.
  */
 function operandsFit(nodes: ReadonlySet<Node>, space: Space, state: FusionState): boolean {
   const isPlain = [...nodes].every((node) => node.op.kind === "map");
   const limit = isPlain ? tileLimits.vecInputs : tileLimits.vecInputs - 2;
+  if ([...nodes].some((node) => readsOf(node, space, state) > tileLimits.vecInputs)) return false;
   const vector = [...nodes].filter((node) => node.op.kind !== "contract");
   const read = memoryOperands(vector, space, state.producers).map(
     ({ value, map }) => `${value.name} ${JSON.stringify(map)}`,
   );
   return new Set(read).size <= limit;
+}
+
+/**
+ * How many tiles a vec reads that computes a node's result, or what a reduction reduces: operands from memory, results
+ * that are no maps, and values per row, which a vec over the row finds in L1.
+ */
+function readsOf(node: Node, space: Space, { producers }: FusionState): number {
+  if (node.op.kind === "contract") return 0;
+  const overRow = node.op.kind === "reduce" || variesAlongRow(space, node.outputs[0]!);
+  const read = new Set<Value | string>();
+  const seen = new Set<Node>();
+  const visit = (current: Node): void => {
+    seen.add(current);
+    for (const operand of space.operands.get(current) ?? []) {
+      const { value, inside, map } = operand;
+      if (laneNumber(operand, producers) !== undefined) continue;
+      const producer = inside ? producers.get(value)! : undefined;
+      if (producer === undefined) read.add(`${value.name} ${JSON.stringify(map)}`);
+      else if (producer.op.kind !== "map" || (overRow && !variesAlongRow(space, value)))
+        read.add(value);
+      else if (!seen.has(producer)) visit(producer);
+    }
+  };
+  visit(node);
+  return read.size;
 }
 
 /** The map with all maps above it that only it and the group read, up to and with at least one reduction. */

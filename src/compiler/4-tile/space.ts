@@ -43,6 +43,12 @@ export interface Operand {
   readonly decode?: { readonly scale: Operand; readonly zero?: Operand };
 }
 
+/** Whether a value of the group differs from one position of the row axes to the next. */
+export function variesAlongRow({ axes, maps }: Space, value: Value): boolean {
+  const { expressions } = maps.get(value)!;
+  return expressions.some((e) => e.terms.some((t) => axes[t.axis]!.role === "row"));
+}
+
 /**
  * What an operand is that needs no memory: a number that the lane program knows at every point. Clipped, it has a
  * fill as well and is read like anything else.

@@ -6,6 +6,7 @@ import { nodeLevels, orderedNodes } from "./levels.js";
 import type { RowsPlan, SplitChoice, TilePlan } from "./plan.js";
 import type { PlanChooser } from "./plan-choice.js";
 import { iotaAxes, type Leaf, type PreparedGroup } from "./prepare.js";
+import { variesAlongRow } from "./space.js";
 
 export interface TileContext {
   readonly name: string;
@@ -101,9 +102,7 @@ export function rowAxesOf(state: TileState): number[] {
 
 /** Whether a value varies along the row axes. */
 export function fullValue(state: TileState, value: Value): boolean {
-  const map = state.prepared.space.maps.get(value)!;
-  const rows = state.prepared.space.axes;
-  return map.expressions.some((e) => e.terms.some((t) => rows[t.axis]!.role === "row"));
+  return variesAlongRow(state.prepared.space, value);
 }
 
 /** The layout of a tile over some of the axes, dense in the group's order, of so many elements per point. */
