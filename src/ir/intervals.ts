@@ -24,11 +24,19 @@ export function contains(a: Interval, x: number): boolean {
 }
 
 export function sum(a: Interval, b: Interval): Interval {
-  return outward(known(a.low + b.low, a.high + b.high));
+  return known(sumBelow(a.low, b.low), 0 - sumBelow(-a.high, -b.high));
 }
 
 export function difference(a: Interval, b: Interval): Interval {
-  return outward(known(a.low - b.high, a.high - b.low));
+  return sum(a, interval(-b.high, -b.low));
+}
+
+/** a + b, or less than that where a double cannot hold it. */
+function sumBelow(a: number, b: number): number {
+  const total = a + b;
+  const added = total - a;
+  const rest = a - (total - added) + (b - added);
+  return rest < 0 ? total - lost(total) : total;
 }
 
 export function product(a: Interval, b: Interval): Interval {
@@ -82,6 +90,15 @@ export function least(a: Interval, b: Interval): Interval {
 
 export function greatest(a: Interval, b: Interval): Interval {
   return { low: Math.max(a.low, b.low), high: Math.max(a.high, b.high) };
+}
+
+/** What is beyond a bound becomes that bound. */
+export function clamped(a: Interval, { low, high }: Interval): Interval {
+  return least(greatest(a, interval(low, low)), interval(high, high));
+}
+
+export function intersection(a: Interval, b: Interval): Interval {
+  return { low: Math.max(a.low, b.low), high: Math.min(a.high, b.high) };
 }
 
 export function magnitude(a: Interval): Interval {

@@ -6,6 +6,7 @@ import type { LaneInstruction, LaneOpName, LaneProgram } from "../numerics/lane.
 import {
   bitwise,
   bitwiseAnd,
+  clamped,
   difference,
   everything,
   greatest,
@@ -49,25 +50,28 @@ export function laneRanges(
     const computed = rangeOf(instruction, args, inputs);
     const alike = isAlike(instruction.op, args, integer === "u64");
     const whole = instruction.type === "i32";
-    const wraps = whole && (!alike || !within(computed, domain));
-    const range = wraps && !isSource(instruction.op) ? domain : computed;
+    const range = whole ? heldRange(instruction.op, computed, alike, domain) : computed;
     const exact = args.every((arg) => arg.exact) && alike && (!whole || within(range, int32Range));
     ranges.push({ ...range, exact });
   }
   return ranges;
 }
 
-function isSource(op: LaneOpName): boolean {
-  return op === "input" || op === "constI";
+/** What is computed may wrap; conversions from float saturate. */
+function heldRange(op: LaneOpName, computed: Interval, alike: boolean, domain: Interval): Interval {
+  if (op === "input" || op === "constI") return computed;
+  if (op === "toI") return clamped(computed, domain);
+  return alike && within(computed, domain) ? computed : domain;
 }
 
 const mask = interval(-1, 0);
 /** With room for the last bits of the functions' own roundings. */
+const logRoom = interval(-0.001, 0.001);
 const unit = interval(-0.001, 1.001);
 const signedUnit = interval(-1.001, 1.001);
 
 /** Whether the operation is the same in 32 and 64 bits on operands that fit both. */
-function isAlike(op: LaneOpName, args: readonly RegisterRange[], unsigned: boolean): boolean {
+export function isAlike(op: LaneOpName, args: readonly Interval[], unsigned: boolean): boolean {
   const signs = !(unsigned && args.some((arg) => arg.low < 0));
   switch (op) {
     case "shl":
@@ -156,6 +160,7 @@ const rules = {
   selectI: selected,
   toF: (a) => a,
   toI: (a) => union(rising(a, Math.trunc), interval(0, 0)),
+  log: (a) => sum(rising(greatest(a, interval(0, 0)), Math.log), logRoom),
   sigmoid: () => unit,
   tanh: () => signedUnit,
   erf: () => signedUnit,

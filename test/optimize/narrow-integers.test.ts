@@ -123,6 +123,22 @@ describe("narrow-integers", () => {
     expect(printGraph(narrowIntegers(expandArgmax(graph)))).not.toContain("i64");
   });
 
+  test("a bucket of a distance, whose logarithm may be infinite, is chosen in int32", () => {
+    const b = createGraphBuilder();
+    const distance = b.map("i64", [b.input("d", "i32", [9])], (l, x) => l.and(x!, l.constI(127)));
+    const log = b.map("f32", [b.cast(distance, "f32")], (l, x) => l.log(x!));
+    const [eight, most] = [b.full("i64", 8), b.full("i64", 15)];
+    const far = b.map("i64", [b.cast(log, "i64"), eight, most], (l, x, base, end) =>
+      l.minI(l.addI(x!, base!), end!),
+    );
+    const bucket = b.map("i64", [distance, far, eight], (l, near, other, end) =>
+      l.selectI(l.ltI(near!, end!), near!, other!),
+    );
+    const table = b.input("table", "f32", [16, 8]);
+    const graph = b.finish("g", [{ name: "rows", value: b.gather(table, bucket, 0) }]);
+    expect(printGraph(narrowIntegers(graph))).not.toContain("i64");
+  });
+
   test("a sum over a long axis is narrowed under a smaller limit", () => {
     const b = createGraphBuilder();
     const mask = b.input("mask", "i64", [1, 2048]);

@@ -23,7 +23,8 @@ import { interval, type Interval } from "../../ir/intervals.js";
 import { typeRange } from "../../ir/map-ranges.js";
 import { valueRanges } from "../../ir/ranges.js";
 import { valuesOf } from "../../ir/verify.js";
-import { isWide, type Narrow, proveNarrow, readNarrow } from "./narrow-proof.js";
+import { isWide } from "./narrow-nodes.js";
+import { type Narrow, proveNarrow, readNarrow } from "./narrow-proof.js";
 import { rewriteNarrow } from "./narrow-rewrite.js";
 
 /**

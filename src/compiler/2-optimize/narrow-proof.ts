@@ -1,10 +1,5 @@
-/**
- * What can be int32, given the ranges of all values: nodes that compute the same there, in bodies too, and what control
- * flow takes and gives.
- */
-import { dimMin, dimProduct } from "../../ir/dim.js";
+/** What can be int32, given the ranges of all values: nodes, in bodies too, and what control flow takes and gives. */
 import { bodiesOf, bodyOperands, tripResults } from "../../ir/control.js";
-import { registerWidths } from "../../ir/evaluate-map.js";
 import {
   type ControlOperation,
   type Graph,
@@ -12,24 +7,15 @@ import {
   type Node,
   type Value,
 } from "../../ir/graph.js";
-import { int32Range, within } from "../../ir/intervals.js";
 import { isKnown } from "../../ir/loop-builder.js";
-import { mapRegisterRanges, typeRange } from "../../ir/map-ranges.js";
-import { isPlain } from "../../ir/operation-types.js";
-import { type Ranges, resultRange } from "../../ir/ranges.js";
-import type { DType } from "../../numerics/dtype.js";
+import type { Ranges } from "../../ir/ranges.js";
+import { isSmall, isWide, provenNodes } from "./narrow-nodes.js";
 
 export interface Narrow {
   /** Nodes that compute in int32, in bodies too. */
   readonly nodes: ReadonlySet<Node>;
   /** Values of wide types that control flow hands over as int32: inputs of bodies, and its results. */
   readonly passed: ReadonlySet<Value>;
-}
-
-const wideTypes: ReadonlySet<DType> = new Set(["i64", "u64", "u32"]);
-
-export function isWide({ dtype }: Value): boolean {
-  return wideTypes.has(dtype);
 }
 
 export function proveNarrow(graph: Graph, ranges: Ranges): Narrow {
@@ -125,105 +111,4 @@ function handOversOf(op: ControlOperation, results: readonly Value[]): readonly 
   }));
   const stacked = scanned.map((part, i) => ({ values: [results[op.states + i]!], given: [part] }));
   return [...taken, ...counted, ...stacked];
-}
-
-function isSmall(value: Value, ranges: Ranges): boolean {
-  return within(ranges.get(value)!, int32Range);
-}
-
-/** Nodes of one graph, not of its bodies. */
-function provenNodes(graph: Graph, ranges: Ranges): ReadonlySet<Node> {
-  const tolerant = indexOnlyValues(graph);
-  const saturated = new Set<Value>();
-  const fits = (value: Value): boolean =>
-    !isWide(value) || isSmall(value, ranges) || saturated.has(value);
-  const proven = new Set<Node>();
-  for (const node of graph.nodes) {
-    const values = [...node.inputs, ...node.outputs];
-    if (!isPlain(node.op) || !values.some(isWide) || values.some(isForeign)) continue;
-    if (!node.inputs.every((value, i) => fits(value) || isComputedIndex(node, i))) continue;
-    const [output] = node.outputs;
-    if (computesAlike(node, ranges) && fits(output!)) proven.add(node);
-    else if (tolerant.has(output!) && saturates(node, ranges)) {
-      saturated.add(output!);
-      proven.add(node);
-    }
-  }
-  return proven;
-}
-
-function isForeign({ dtype, unknownShape }: Value): boolean {
-  return dtype === "f64" || dtype === "string" || unknownShape === true;
-}
-
-export function isIndex({ op }: Node, operand: number): boolean {
-  return (op.kind === "gather" || op.kind === "scatter") && operand === 1;
-}
-
-/** An index that can be clamped before it is read. */
-function isComputedIndex(node: Node, operand: number): boolean {
-  const { data, dims } = node.inputs[operand]!;
-  return isIndex(node, operand) && data === undefined && dims === undefined;
-}
-
-/** The same numbers in int32 as in the wide type, if the operands and the result fit. */
-function computesAlike(node: Node, ranges: Ranges): boolean {
-  const { op, inputs, outputs } = node;
-  const [output] = outputs;
-  const operands = inputs.map((value) => ranges.get(value)!);
-  if (isWide(output!) && !within(resultRange(node, operands), typeRange(output!.dtype)))
-    return false;
-  switch (op.kind) {
-    case "map": {
-      if (registerWidths([...inputs, output!].map((value) => value.dtype)).integer === "i32")
-        return true;
-      return mapRegisterRanges(op, inputs, output!, operands)[op.program.results[0]!]!.exact;
-    }
-    case "reduce": {
-      const count = dimProduct(op.axes.map((axis) => inputs[0]!.shape[axis]!));
-      const startsAtLimit = op.reduction === "max" || op.reduction === "min";
-      return !startsAtLimit || dimMin(count) > 0;
-    }
-    case "scan":
-      return !op.exclusive || op.combine === "sum" || op.combine === "prod";
-    default:
-      return true;
-  }
-}
-
-/** Values that are read only as indices, perhaps after having been moved. */
-function indexOnlyValues(graph: Graph): ReadonlySet<Value> {
-  const others = new Set(graph.outputs.map((output) => output.value));
-  for (const node of graph.nodes.toReversed()) {
-    const passes = isMovement(node) && !others.has(node.outputs[0]!);
-    node.inputs.forEach((value, i) => {
-      if (!passes && !isIndex(node, i)) others.add(value);
-    });
-  }
-  const made = graph.nodes.flatMap((node) => node.outputs);
-  return new Set(made.filter((value) => !others.has(value)));
-}
-
-const movements: ReadonlySet<string> = new Set([
-  "reshape",
-  "transpose",
-  "broadcast",
-  "slice",
-  "window",
-  "concat",
-]);
-
-function isMovement({ op }: Node): boolean {
-  return movements.has(op.kind);
-}
-
-/** What does not fit saturates to int32: a conversion from float, and whatever moves its result. */
-function saturates({ op, inputs, outputs }: Node, ranges: Ranges): boolean {
-  if (movements.has(op.kind)) return true;
-  if (op.kind !== "map" || outputs[0]!.dtype !== "i64") return false;
-  const { instructions, results } = op.program;
-  const last = instructions[results[0]!]!;
-  if (last.op !== "toI") return false;
-  const operands = inputs.map((value) => ranges.get(value)!);
-  return mapRegisterRanges(op, inputs, outputs[0]!, operands)[last.args[0]!]!.exact;
 }

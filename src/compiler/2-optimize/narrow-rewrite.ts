@@ -11,7 +11,8 @@ import {
   type Value,
 } from "../../ir/graph.js";
 import { int32Range } from "../../ir/intervals.js";
-import { isIndex, isWide, type Narrow, readNarrow } from "./narrow-proof.js";
+import { isIndex, isWide } from "./narrow-nodes.js";
+import { type Narrow, readNarrow } from "./narrow-proof.js";
 
 /** Inputs that are read as int32 become it, each with its limit. */
 export function rewriteNarrow(
