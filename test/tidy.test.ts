@@ -195,6 +195,23 @@ describe("sources", () => {
     expect(wrong.map(({ path }) => path)).toEqual([]);
   });
 
+  it("export no function or constant that no other file names", () => {
+    const scripts = ["test", "scripts", "bench"].flatMap((folder) => filesUnder(folder));
+    const others = scripts.filter((path) => /\.m?ts$/.test(path));
+    const users = new Map<string, number>();
+    for (const text of [...sources.map((file) => file.text), ...others.map(textOf)]) {
+      const code = text.replaceAll(/\/\/.*|\/\*[\s\S]*?\*\//g, "");
+      for (const word of new Set(code.match(/\w+/g))) users.set(word, (users.get(word) ?? 0) + 1);
+    }
+    const exported = /^export (?:async )?(?:function\*?|const|class) (\w+)/gm;
+    const alone = sources.flatMap(({ path, text }) =>
+      [...text.matchAll(exported)].flatMap(([, name]) =>
+        users.get(name!)! > 1 ? [] : [`${path}: ${name}`],
+      ),
+    );
+    expect(alone).toEqual([]);
+  });
+
   it("use every diagnostic code, and only codes of the table", () => {
     const rest = sources
       .filter(({ path }) => path !== "src/support/codes.ts")

@@ -22,7 +22,7 @@ export interface Peak {
   readonly memoryBytes: number;
 }
 
-export function peakOf(machine: DeviceMachine): Peak {
+function peakOf(machine: DeviceMachine): Peak {
   const { tensor, vector, hbm, clock } = machine;
   const tiles = tileCount(machine);
   const macs = (type: TensorType) => tiles * tensor.rows * tensor.columns * tensor.rate[type];

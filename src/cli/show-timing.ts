@@ -61,7 +61,7 @@ export function printTiming(report: Report, rowsMax = listedMax): void {
   print(`\n${totalsText(report)}`);
 }
 
-export function totalsText({ cycles, seconds, utilisation, energy }: Report): string {
+function totalsText({ cycles, seconds, utilisation, energy }: Report): string {
   const { tensor, vector, memory } = utilisation;
   return [
     `${cycles.device.toLocaleString("en")} cycles on the device, ${timeText(seconds.device)}, of them ` +

@@ -62,7 +62,7 @@ export function knownElements({ dtype, data }: Tensor): readonly KnownElement[] 
 }
 
 /** A float as a quotient, where it is one with a small power of two. */
-export function knownFloat(value: number): KnownElement | undefined {
+function knownFloat(value: number): KnownElement | undefined {
   for (let divisor = 1; divisor <= 1024; divisor *= 2) {
     if (Number.isInteger(value * divisor) && Math.abs(value * divisor) < exactMax) {
       return { dim: value * divisor, divisor };

@@ -18,7 +18,7 @@ export function allocate(dtype: DType, length: number): TensorData {
   return dtype === "string" ? new Array<string>(length).fill("") : allocateData(dtype, length);
 }
 
-export function denseView({ data, shape }: Tensor): StridedView {
+function denseView({ data, shape }: Tensor): StridedView {
   return { data, offset: 0, strides: rowMajorStrides(shape) };
 }
 
@@ -43,7 +43,7 @@ export function transposeTensor(x: Tensor, perm: readonly number[]): Tensor {
 }
 
 /** x may have fewer dims than `shape`. */
-export function broadcastView(x: Tensor, shape: readonly number[]): StridedView {
+function broadcastView(x: Tensor, shape: readonly number[]): StridedView {
   const lead = shape.length - x.shape.length;
   const own = rowMajorStrides(x.shape);
   const strides = shape.map((_, axis) => {

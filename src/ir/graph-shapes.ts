@@ -129,7 +129,7 @@ export function resolveAxes(axes: readonly number[], rank: number): number[] {
   return resolved;
 }
 
-export function requireSameType(a: TensorType, b: TensorType, what: string): void {
+function requireSameType(a: TensorType, b: TensorType, what: string): void {
   if (a.dtype !== b.dtype) fail("L0202", `${what} have different types, ${a.dtype} and ${b.dtype}`);
 }
 
@@ -244,7 +244,7 @@ export function gatherType(data: TensorType, indices: TensorType, axis: number):
   return { dtype: data.dtype, shape };
 }
 
-export function requireIndexType(indices: TensorType): void {
+function requireIndexType(indices: TensorType): void {
   if (indices.dtype !== "i32" && indices.dtype !== "i64") {
     fail("L0202", `indices must be int32 or int64, not ${indices.dtype}`);
   }
@@ -361,7 +361,7 @@ function requireZeroPoint(
 }
 
 /** f32 for floats (f64 stays), int32 for integers (64 bits stay). */
-export function contractDType(a: DType, b: DType): DType {
+function contractDType(a: DType, b: DType): DType {
   const kinds = [dtypes[a].kind, dtypes[b].kind];
   const floats = kinds.filter((kind) => kind === "float").length;
   if (floats === 1 || kinds.some((kind) => kind === "string" || kind === "bool")) {

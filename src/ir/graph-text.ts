@@ -184,11 +184,11 @@ function parseEncode(s: TextScanner): EncodeOptions {
 
 const plainSymbol = /[A-Za-z_]\w*/y;
 
-export function symbolText(name: string): string {
+function symbolText(name: string): string {
   return name === "floor" ? '"floor"' : nameText(name, plainSymbol);
 }
 
-export function parseSymbolName(s: TextScanner): string {
+function parseSymbolName(s: TextScanner): string {
   return s.name(plainSymbol);
 }
 

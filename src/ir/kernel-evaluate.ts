@@ -246,7 +246,7 @@ function destOf({ value, offset }: TileOperand, member: Worker): Operand<Slot> {
 }
 
 /** All spanned loops are in their first (last) trip. */
-export function spansEdge(spanned: Spanned, edge: "first" | "last", member: Member): boolean {
+function spansEdge(spanned: Spanned, edge: "first" | "last", member: Member): boolean {
   return spanned.every((loop) => {
     const trip = member.trips.get(loop);
     if (trip === undefined) throw new InternalError(`loop ${loop} does not enclose its use`);

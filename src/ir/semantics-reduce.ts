@@ -11,7 +11,7 @@ export type Reduction = Reduce["reduction"];
 export const minimum = Math.min;
 export const maximum = Math.max;
 
-export const partialCount = 16;
+const partialCount = 16;
 
 /** Accumulates the elements of one output cell after another. */
 export interface Reducer {
@@ -114,7 +114,7 @@ function combineOf(reduction: Reduction, type: RegisterType): Combine {
   }
 }
 
-export function identityOf(reduction: Reduction, type: RegisterType): number {
+function identityOf(reduction: Reduction, type: RegisterType): number {
   switch (reduction) {
     case "sum":
     case "seqsum":

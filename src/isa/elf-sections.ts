@@ -17,7 +17,7 @@ export interface Section {
 /** e_machine: no architecture's; the letters LL. */
 const machineNumber = 0x4c4c;
 /** e_flags: changes whenever an older reader would misread a file. */
-export const formatVersion = 1;
+const formatVersion = 1;
 
 const headerBytes = 64;
 const sectionHeaderBytes = 64;

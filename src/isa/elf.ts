@@ -53,7 +53,7 @@ export function writeElf(executable: Executable, subgraphs?: SubgraphCodec): Uin
 }
 
 /** The same in pieces, so that a file of many gigabytes need not be one array. */
-export function writeElfPieces(executable: Executable, subgraphs?: SubgraphCodec): Uint8Array[] {
+function writeElfPieces(executable: Executable, subgraphs?: SubgraphCodec): Uint8Array[] {
   const programs = executable.programs.map(encodeParts);
   const words = layOut(programs.map((program) => program.words));
   const descriptors = layOut(programs.map((program) => program.descriptors));

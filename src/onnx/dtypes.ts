@@ -1,7 +1,7 @@
 /** ONNX's numbers for element types (TensorProto.DataType) and ours. Complex types have no counterpart. */
 import type { DType } from "../numerics/dtype.js";
 
-export const onnxDTypes = {
+const onnxDTypes = {
   1: "f32",
   2: "u8",
   3: "i8",

@@ -38,7 +38,7 @@ export function tensorFromProto(proto: TensorProto, options: TensorOptions = {})
 }
 
 /** Little-endian bytes as a tensor's data: a view where alignment allows, else one copy. */
-export function viewData(dtype: DType, bytes: Uint8Array, count: number): NumericData {
+function viewData(dtype: DType, bytes: Uint8Array, count: number): NumericData {
   const arrayType = arrayTypeOf(dtype);
   const aligned = bytes.byteOffset % arrayType.BYTES_PER_ELEMENT === 0;
   if (dtypes[dtype].bits < 8 || !aligned) return dataFromBytes(dtype, bytes, count);

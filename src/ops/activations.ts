@@ -126,7 +126,7 @@ function shrink(l: LaneBuilder, x: Lane, threshold: number, bias: number): Lane 
 }
 
 /** Gelu of ONNX and of com.microsoft, which has no attribute. */
-export function lowerGelu(c: LowerContext): Value {
+function lowerGelu(c: LowerContext): Value {
   const body = c.string("approximate", "none") === "tanh" ? geluTanh : gelu;
   return mapLike(c, (l, x) => body(l, x!));
 }

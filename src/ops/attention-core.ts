@@ -203,7 +203,7 @@ export function joinScores(b: GraphBuilder, scores: Value, dtype: DType): Value 
 }
 
 /** A mask or bias [n or 1, heads or 1, s, t] (leading axes may lack) beside the scores. */
-export function besideScores(b: GraphBuilder, mask: Value, heads: HeadCounts): Value {
+function besideScores(b: GraphBuilder, mask: Value, heads: HeadCounts): Value {
   const rank = mask.shape.length;
   if (rank < 3) return mask;
   const [h, s, t] = mask.shape.slice(-3) as [Dim, Dim, Dim];

@@ -60,7 +60,7 @@ function linearPosition(
 }
 
 /** out[p] = data[p with p[axis] = indices[p]]: a gather from the flat data. */
-export function gatherAlong(c: LowerContext, data: Value, indices: Value, axis: number): Value {
+function gatherAlong(c: LowerContext, data: Value, indices: Value, axis: number): Value {
   const rank = data.shape.length;
   const along = fromEnd(c, indices, data.shape[axis]!);
   const positions = range(0, rank).map((i) => {

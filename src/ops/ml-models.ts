@@ -21,7 +21,7 @@ import {
 const versions: Versions = { domain: "ai.onnx.ml", since: 1, ranks: ["1-2"] };
 
 /** Features [n, features] in fp32; a vector is one row. */
-export function featureRows(c: LowerContext): Value {
+function featureRows(c: LowerContext): Value {
   const x = c.b.cast(c.input(0), "f32");
   return x.shape.length === 1 ? c.b.unsqueeze(x, [0]) : x;
 }

@@ -59,7 +59,7 @@ function slice(c: LowerContext): Value {
 }
 
 /** NumPy's slice of one axis: ends counted from the end where negative, clamped to the axis. */
-export function sliceRange(
+function sliceRange(
   extent: Dim,
   from: Dim,
   to: Dim,

@@ -6,7 +6,7 @@ import { computeType, operator, range } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
 /** e^(x - max) and its sum over `axes`: the two halves of a softmax. */
-export function exponentials(
+function exponentials(
   b: GraphBuilder,
   x: Value,
   axes: readonly number[],

@@ -10,7 +10,7 @@ import type { DimSettings } from "./check-inputs.js";
 import type { ModelPort } from "./model-ports.js";
 
 /** From generous to exact: room = the largest value seen times `factor`, at least `floor`, as a power of two. */
-export const rangeSteps = [
+const rangeSteps = [
   { factor: 4, floor: 1024 },
   { factor: 4, floor: 1 },
   { factor: 2, floor: 1 },

@@ -27,7 +27,7 @@ export interface ReadModel {
 let engine: Engine | undefined;
 
 /** Models by URL; programs are not kept. */
-export const webServices: RuntimeServices = {
+const webServices: RuntimeServices = {
   async readModel(path) {
     const response = await fetch(path);
     if (!response.ok) {

@@ -78,7 +78,7 @@ export function createSession(source: SessionSource, options: SessionOptions): I
   return new Session(runner, outputPorts(model));
 }
 
-export function resolveMachine(machine: string | DeviceMachine): DeviceMachine {
+function resolveMachine(machine: string | DeviceMachine): DeviceMachine {
   if (typeof machine === "string") return findDevice(machine);
   const problems = validateMachine(machine);
   if (problems.length > 0) throw new DiagnosticError(problems);

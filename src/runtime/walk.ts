@@ -134,7 +134,7 @@ function writeInput(run: Run, location: DeviceTensorRef, tensor: Tensor, name: s
   writeTensor(run.region, placed(run, location), tensor, name);
 }
 
-export function bindInputs(
+function bindInputs(
   executable: Executable,
   inputs: ReadonlyMap<string, HostValue>,
 ): Map<string, number> {

@@ -30,7 +30,7 @@ const float = fc.oneof(fc.double(), fc.constantFrom(0, -0, 1, Infinity, -Infinit
 
 const known = new Map<StructName, fc.Arbitrary<unknown>>();
 
-export function randomStruct<S extends StructName>(name: S): fc.Arbitrary<Structs[S]> {
+function randomStruct<S extends StructName>(name: S): fc.Arbitrary<Structs[S]> {
   let arbitrary = known.get(name);
   if (arbitrary === undefined) {
     arbitrary = name === "loop" ? randomLoop() : fromLayout(name);
@@ -97,7 +97,7 @@ function randomWordField(kind: FieldKind): fc.Arbitrary<unknown> {
   return randomField(shape);
 }
 
-export function randomInstruction(row: InstructionRow): fc.Arbitrary<Instruction> {
+function randomInstruction(row: InstructionRow): fc.Arbitrary<Instruction> {
   const required = row.fields.filter((f: { optional?: true }) => !f.optional).map((f) => f.name);
   const body = fc.record(
     Object.fromEntries(row.fields.map((field) => [field.name, randomWordField(field.kind)])),

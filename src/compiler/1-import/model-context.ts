@@ -30,7 +30,7 @@ export interface ModelContext {
 }
 
 /** Opset versions of ai.onnx that the operator records are written for. */
-export const opsetMax = 28;
+const opsetMax = 28;
 
 /** What a template was made from, for writing its node back to ONNX. */
 export interface TemplateSource {

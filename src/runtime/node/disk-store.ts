@@ -22,7 +22,7 @@ export interface DiskStoreOptions {
 }
 
 /** Least recently used files go when the folder holds more. */
-export const storeBytesMax = 2 ** 30;
+const storeBytesMax = 2 ** 30;
 
 /** LIGHTLOOM_CACHE, else the user's cache folder by the XDG convention. */
 export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {

@@ -116,7 +116,7 @@ export function randomMulticast(
 }
 
 /** All members make the same trips here and have tiles of the same size. */
-export function isInStep({ loops }: Context, tile: Tile): boolean {
+function isInStep({ loops }: Context, tile: Tile): boolean {
   return loops.every((loop) => loop.isUniform) && tile.axes.every((axis) => axis.isUniform);
 }
 

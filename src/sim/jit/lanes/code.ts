@@ -141,7 +141,7 @@ const specialOps: { readonly [Op in SpecialOp]: Emitter } = {
 };
 
 /** Equal constants are one local, by which a select recognises what it selects. */
-export function laneAlgebra(f: FunctionBuilder): LaneAlgebra<LaneValue> {
+function laneAlgebra(f: FunctionBuilder): LaneAlgebra<LaneValue> {
   const constants = new Map<number, Local<"v128">>();
   const constant = (word: number): Local<"v128"> => {
     const known = constants.get(word) ?? f.keep("v128", f.words(word));

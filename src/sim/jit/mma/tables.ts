@@ -2,12 +2,6 @@
 import type { Callee, FunctionBuilder, I32, Local } from "../wasm/function.js";
 import type { ModuleBuilder } from "../wasm/module.js";
 
-/** Up to three axes, the last the fastest. */
-export interface TableAxes {
-  readonly counts: readonly (() => I32)[];
-  readonly strides: readonly (() => I32)[];
-}
-
 /**
  * (out, count0, stride0, count1, stride1, count2, stride2, pad): writes the offsets of all positions, then the last one
  * `pad` times more.
@@ -77,7 +71,7 @@ export function entryAt(f: FunctionBuilder, table: Local<"i32">, entry: Local<"i
   return f.op("i32.add", f.get(table), f.op("i32.shl", f.get(entry), f.i32(2)));
 }
 
-export function roundUp(f: FunctionBuilder, x: Local<"i32">, to: number): I32 {
+function roundUp(f: FunctionBuilder, x: Local<"i32">, to: number): I32 {
   const raised = f.op("i32.add", f.get(x), f.i32(to - 1));
   return f.op("i32.and", raised, f.i32(-to));
 }
