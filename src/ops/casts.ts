@@ -59,7 +59,8 @@ function castData(c: EvaluateContext, x: Tensor, to: DType): Tensor["data"] {
   return convertData("f64", Float64Array.from(numbers), to);
 }
 
-function parseNumber(c: EvaluateContext, text: string): number {
+/** L0202 where the text is no number. */
+export function parseNumber(c: EvaluateContext, text: string): number {
   const trimmed = text.trim();
   const value = specialNames.get(trimmed.toLowerCase()) ?? Number(trimmed);
   const special = specialNames.has(trimmed.toLowerCase());

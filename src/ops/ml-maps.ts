@@ -1,6 +1,8 @@
 /** Maps of ai.onnx.ml, and strings as categories: on the host, which alone knows both. */
 import { dtypeFromOnnx } from "../onnx/dtypes.js";
 import type { Tensor } from "../numerics/tensor.js";
+import { convertData } from "../numerics/convert.js";
+import { parseNumber } from "./casts.js";
 import { range } from "./helpers.js";
 import { hostOperator, int64Tensor, numbersOf, stringTensor, tensorOf } from "./host.js";
 import { entriesOf } from "./host-value.js";
@@ -48,6 +50,7 @@ function vectorize(c: EvaluateContext): readonly HostValue[] {
   );
   return [
     valuesTensor(
+      c,
       map.values.dtype,
       [1, words.length],
       words.map((word) => found.get(word)),
@@ -55,7 +58,9 @@ function vectorize(c: EvaluateContext): readonly HostValue[] {
   ];
 }
 
+/** 0 or "" where there is no value. */
 function valuesTensor(
+  c: EvaluateContext,
   dtype: Tensor["dtype"],
   shape: readonly number[],
   values: readonly (string | number | undefined)[],
@@ -65,8 +70,10 @@ function valuesTensor(
       shape,
       values.map((value) => String(value ?? "")),
     );
-  const numbers = values.map((value) => Number(value ?? 0));
-  return dtype === "i64" ? int64Tensor(shape, numbers) : tensorOf(dtype, shape, numbers);
+  const numbers = values.map((value) =>
+    typeof value === "string" ? parseNumber(c, value) : (value ?? 0),
+  );
+  return { dtype, shape, data: convertData("f64", Float64Array.from(numbers), dtype) };
 }
 
 const castTypes: Readonly<Record<string, number>> = { TO_FLOAT: 1, TO_STRING: 8, TO_INT64: 7 };
@@ -80,6 +87,7 @@ function castMap(c: EvaluateContext): readonly HostValue[] {
   if (c.string("map_form", "DENSE") !== "SPARSE") {
     return [
       valuesTensor(
+        c,
         dtype,
         [1, entries.length],
         entries.map(([, value]) => value),
@@ -90,6 +98,7 @@ function castMap(c: EvaluateContext): readonly HostValue[] {
   const count = c.int("max_map", 1);
   return [
     valuesTensor(
+      c,
       dtype,
       [1, count],
       range(0, count).map((place) => places.get(place)),

@@ -228,6 +228,22 @@ const refused: readonly Found[] = [
 
 const equal: readonly Found[] = [
   {
+    about: "a map of fractions as integers",
+    model: {
+      opset: { "": 18, "ai.onnx.ml": 3 },
+      inputs: { x: "f32[1, 2]" },
+      initializers: { first: i64([], [0]) },
+      nodes: [
+        node("ai.onnx.ml::ZipMap", ["x"], ["maps"], { classlabels_int64s: [0, 1] }),
+        node("SequenceAt", ["maps", "first"], ["map"]),
+        node("ai.onnx.ml::CastMap", ["map"], ["y"], { cast_to: "TO_INT64" }),
+      ],
+      outputs: { y: "i64" },
+    },
+    runs: [{ x: random("f32", 1, 2) }],
+    verdict: "equal",
+  },
+  {
     about: "a product of codes whose rounding a pass changes, beside a node of the host",
     model: {
       opset: { "": 20 },

@@ -390,26 +390,4 @@ export const layerRows: Readonly<Record<string, Row>> = {
     ];
     return { inputs: [f32(g, n, heads, s, d), f32(g, n, heads, t, d), f32(g, n, heads, t, d)] };
   },
-  CausalConvWithState(g) {
-    const [n, c, length, size] = [int(g, 1, 2), int(g, 1, 4), int(g, 1, 6), int(g, 1, 4)];
-    return {
-      inputs: [
-        f32(g, n, c, length),
-        f32(g, c, 1, size),
-        g.maybe(0.5, () => f32(g, c)),
-        g.maybe(0.5, () => f32(g, n, c, size - 1)),
-      ],
-      attributes: { activation: g.maybe(0.5, () => g.r.pick(["none", "silu"])) },
-      outputs: 2,
-    };
-  },
-  LinearAttention(g) {
-    const [n, s, heads, d] = [int(g, 1, 2), int(g, 1, 4), int(g, 1, 2), int(g, 1, 4)];
-    const x = (): TypedName => f32(g, n, s, heads * d);
-    return {
-      inputs: [x(), x(), x()],
-      attributes: { q_num_heads: heads, kv_num_heads: heads, update_rule: "linear" },
-      outputs: 2,
-    };
-  },
 };

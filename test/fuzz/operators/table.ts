@@ -1,6 +1,8 @@
 /** How a random node of every operator is made: by its row, or of any tensors where nobody has written one. */
 import { operators } from "../../../src/ops/table.js";
+import { classicalRows } from "./classical.js";
 import { contractionRows } from "./contraction.js";
+import { contribLayerRows } from "./contrib-layers.js";
 import { contribRows } from "./contrib.js";
 import { controlRows } from "./control.js";
 import { elementwiseRows } from "./elementwise.js";
@@ -18,6 +20,8 @@ export const rows: Readonly<Record<string, Row>> = {
   ...hostRows,
   ...controlRows,
   ...contribRows,
+  ...contribLayerRows,
+  ...classicalRows,
 };
 
 export const operatorNames: readonly string[] = [
