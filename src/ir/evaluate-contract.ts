@@ -8,7 +8,7 @@ import { type DType, isFloat } from "../numerics/dtype.js";
 import { elementCount, rowMajorStrides, type Tensor, type TensorData } from "../numerics/tensor.js";
 import { copyStrided, materialize } from "./evaluate-movement.js";
 import { intData, numberClass, wideData } from "./evaluate-reduce.js";
-import { zeroPointLabel } from "./graph-shapes.js";
+import { zeroPointLabel } from "./contract-types.js";
 import { contractBlock, type ContractOperation, contractSegment } from "./graph.js";
 
 export function contractTensors(

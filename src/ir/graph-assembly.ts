@@ -1,24 +1,20 @@
 /**
- * A graph under construction: its values and nodes, unique names, what is known about values, and the folding
- * of what is constant. Knows no operation in particular: the methods for those are in `graph-builder.ts`.
+ * A graph under construction: its values and nodes, and the folding of what is constant. Names are in `value-names.ts`,
+ * what else is known of values in `known-values.ts`. It knows no operation in particular: the methods for those are in
+ * `graph-builder.ts`.
  */
 import type { DType } from "../numerics/dtype.js";
-import { dtypes } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { fail, InternalError } from "../support/diagnostic.js";
-import { type Dim, dimProduct, type DimSymbol, NeedsBinding } from "./dim.js";
-import {
-  evaluateKnown,
-  knownElements,
-  type KnownElement,
-  knownInteger,
-  type KnownValue,
-} from "./dim-values.js";
+import { type Dim, dimProduct, type DimSymbol } from "./dim.js";
+import type { KnownElement } from "./dim-values.js";
 import { bodiesOf, controlTypes, operationSymbols } from "./control.js";
 import { evaluateGraph, evaluateOperation, noHost } from "./evaluate.js";
 import { symbolsOf } from "./graph-shapes.js";
 import type { ControlOperation, Graph, HostOperation, Node, Origin, Value } from "./graph.js";
+import { KnownValues } from "./known-values.js";
 import type { PlainOperation } from "./operation-types.js";
+import { type Draft, ValueNames } from "./value-names.js";
 
 export interface AssemblyOptions {
   /** Fold whatever is constant, however large: for evaluation on the host. */
@@ -35,11 +31,6 @@ export interface AssemblyOptions {
 const foldElementsMax = 2 ** 24;
 /** Repeated elements and counted indices above this stay operations: they cost memory and no time. */
 const foldGeneratedMax = 4096;
-/** Larger tensors are data, not shapes. */
-const knownElementsMax = 4096;
-
-/** Values are renamed until the graph is finished. */
-type Draft = { -readonly [K in keyof Value]: Value[K] };
 
 export class GraphAssembly {
   origins: readonly Origin[] = [];
@@ -47,20 +38,15 @@ export class GraphAssembly {
   readonly #inputs: Value[] = [];
   readonly #nodes: Node[] = [];
   readonly #producers = new Map<Value, Node>();
-  readonly #names = new Map<string, Value>();
-  /** Values whose name is ours, not the model's. */
-  readonly #unnamed = new Set<Value>();
+  readonly #names: ValueNames;
+  readonly #known = new KnownValues(this.#producers);
   readonly #scalars = new Map<string, Value>();
-  /** Elements of computed values that are quotients of dims: what floats keep, since `dims` is for integers. */
-  readonly #known = new Map<Value, readonly KnownElement[]>();
-  /** Symbols that a computed value depends on, where it depends on no data. */
-  readonly #symbolic = new Map<Value, ReadonlySet<DimSymbol>>();
   /** Names of symbols that were asked for. */
   readonly #counts = new Set<string>();
-  #counter = 0;
 
   constructor(options: AssemblyOptions) {
     this.#options = options;
+    this.#names = new ValueNames(options.prefix ?? "v");
   }
 
   input(name: string, dtype: DType, shape: readonly Dim[] | undefined): Value {
@@ -77,7 +63,9 @@ export class GraphAssembly {
         `${data.length} elements do not fill the shape [${shape.join(", ")}]`,
       );
     }
-    if (name !== undefined) return this.#value({ dtype, shape, data: tensor }, this.#free(name));
+    if (name !== undefined) {
+      return this.#value({ dtype, shape, data: tensor }, this.#names.free(name));
+    }
     if (data.length !== 1) return this.#value({ dtype, shape, data: tensor });
     const element = Object.is(data[0], -0) ? "-0" : String(data[0]);
     const key = `${dtype} ${shape.length} ${element}`;
@@ -98,10 +86,7 @@ export class GraphAssembly {
   }
 
   rename(value: Value, name: string): void {
-    if (!this.#unnamed.has(value) || value.data !== undefined || name === "") return;
-    this.#names.delete(value.name);
-    this.#take(name, value);
-    this.#unnamed.delete(value);
+    this.#names.rename(value, name);
   }
 
   producer(value: Value): Node | undefined {
@@ -138,18 +123,7 @@ export class GraphAssembly {
   }
 
   knownDims(value: Value): readonly Dim[] | undefined {
-    const { kind } = dtypes[value.dtype];
-    if (kind !== "int" && kind !== "uint") return undefined;
-    if (value.dims !== undefined) return value.dims;
-    if (value.data !== undefined) return Array.from(value.data.data as ArrayLike<number>, Number);
-    const known = this.#knownValue(value);
-    if (known !== undefined) return known.elements.map((element) => element.dim);
-    const symbols = this.#symbolic.get(value);
-    if (symbols === undefined || symbols.size === 0) return undefined;
-    throw new NeedsBinding(
-      [...symbols].map((symbol) => symbol.name),
-      `a value that sizes depend on is computed from it in a way that is only followed for numbers`,
-    );
+    return this.#known.dimsOf(value);
   }
 
   /** One more operation, unless its result is known already. */
@@ -157,13 +131,13 @@ export class GraphAssembly {
     requireExtents(shape);
     const folded = this.#foldConstant(op, inputs, dtype, shape);
     if (folded !== undefined) return folded;
-    const known = this.#foldKnown(op, inputs, shape);
+    const known = this.#known.evaluate(op, inputs, shape);
     if (known !== undefined && (dtype === "i32" || dtype === "i64" || dtype === "bool")) {
       const value = this.#settle(dtype, shape as readonly number[], known);
       if (value !== undefined) return value;
     }
     const value = this.#result(op, inputs, dtype, shape);
-    if (known !== undefined) this.#known.set(value, known);
+    this.#known.record(value, op, inputs, known);
     return value;
   }
 
@@ -175,7 +149,9 @@ export class GraphAssembly {
     shape: readonly Dim[],
   ): Value {
     if (this.#options.foldAll === true) return this.emit(op, inputs, dtype, shape);
-    return this.#result(op, inputs, dtype, shape);
+    const value = this.#result(op, inputs, dtype, shape);
+    this.#known.record(value, op, inputs, undefined);
+    return value;
   }
 
   #result(
@@ -186,7 +162,6 @@ export class GraphAssembly {
   ): Value {
     const value = this.#value({ dtype, shape });
     this.#add({ op, inputs, outputs: [value], origins: this.origins });
-    this.#recordSymbols(value, op, inputs);
     return value;
   }
 
@@ -261,35 +236,8 @@ export class GraphAssembly {
   #value(rest: Omit<Value, "name">, name?: string): Value {
     requireExtents(rest.shape);
     const value: Draft = { name: "", ...rest };
-    if (name === undefined || name === "") {
-      this.#autoName(value);
-      this.#unnamed.add(value);
-    } else this.#take(name, value);
+    this.#names.give(value, name);
     return value;
-  }
-
-  #autoName(value: Draft): void {
-    do value.name = `${this.#options.prefix ?? "v"}${this.#counter++}`;
-    while (this.#names.has(value.name));
-    this.#names.set(value.name, value);
-  }
-
-  /** What is made of a constant is named after it: the name, with a number where it is taken. */
-  #free(name: string): string {
-    let free = name;
-    for (let i = 1; this.#names.has(free); i++) free = `${name}.${i}`;
-    return free;
-  }
-
-  /** A name of the model wins over one of ours. */
-  #take(name: string, value: Draft): void {
-    const holder = this.#names.get(name);
-    if (holder !== undefined && holder !== value) {
-      if (!this.#unnamed.has(holder)) fail("L0105", `the name "${name}" is defined twice`);
-      this.#autoName(holder);
-    }
-    value.name = name;
-    this.#names.set(name, value);
   }
 
   #foldConstant(
@@ -310,37 +258,6 @@ export class GraphAssembly {
     return this.constant(evaluateOperation(op, tensors, { dtype, shape: shape as number[] }));
   }
 
-  #foldKnown(
-    op: PlainOperation,
-    inputs: readonly Value[],
-    shape: readonly Dim[],
-  ): readonly KnownElement[] | undefined {
-    if (!shape.every((dim) => typeof dim === "number")) return undefined;
-    const symbolic = inputs.some((x) => x.dims !== undefined || this.#known.has(x));
-    if (!symbolic) return undefined;
-    const known = inputs.map((x) => this.#knownValue(x));
-    if (known.some((x) => x === undefined)) return undefined;
-    return evaluateKnown(op, known as readonly KnownValue[], shape as number[]);
-  }
-
-  #knownValue(value: Value): KnownValue | undefined {
-    if (!value.shape.every((dim) => typeof dim === "number")) return undefined;
-    const shape = value.shape as readonly number[];
-    if (value.dims !== undefined) return { shape, elements: value.dims.map(knownInteger) };
-    const elements =
-      value.data === undefined
-        ? this.#known.get(value)
-        : value.data.data.length > knownElementsMax
-          ? undefined
-          : knownElements(value.data);
-    if (elements !== undefined) return { shape, elements };
-    const node = this.#producers.get(value);
-    if (node?.op.kind !== "broadcast" || elementCount(shape) > knownElementsMax) return undefined;
-    const source = this.#knownValue(node.inputs[0]!);
-    const repeated = source && evaluateKnown(node.op, [source], shape);
-    return repeated && { shape, elements: repeated };
-  }
-
   /** Known integers need no operation: they become a `dims` value, known truths a constant. */
   #settle(
     dtype: "i32" | "i64" | "bool",
@@ -356,17 +273,6 @@ export class GraphAssembly {
     if (known.some((element) => typeof element.dim !== "number")) return undefined;
     const data = Uint8Array.from(known, (element) => (element.dim === 0 ? 0 : 1));
     return this.constant({ dtype, shape, data });
-  }
-
-  #recordSymbols(value: Value, op: PlainOperation, inputs: readonly Value[]): void {
-    const symbols = symbolsOf([...value.shape, ...(op.kind === "slice" ? op.starts : [])]);
-    for (const x of inputs) {
-      if (x.data !== undefined) continue;
-      const own = x.dims === undefined ? this.#symbolic.get(x) : symbolsOf(x.dims);
-      if (own === undefined) return;
-      for (const symbol of own) symbols.add(symbol);
-    }
-    this.#symbolic.set(value, symbols);
   }
 }
 

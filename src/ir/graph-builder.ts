@@ -11,6 +11,7 @@ import { gather } from "./build-gather.js";
 import { cast, map } from "./build-map.js";
 import * as move from "./build-movement.js";
 import type { GraphBuilder } from "./builder.js";
+import { canonicalOrder, contractType } from "./contract-types.js";
 import { bodyOperands, tripResults } from "./control.js";
 import { type Dim, dimMul, type DimSymbol } from "./dim.js";
 import { type AssemblyOptions, GraphAssembly } from "./graph-assembly.js";
@@ -153,11 +154,11 @@ class Builder implements GraphBuilder {
     if (zeros.a !== undefined || zeros.b !== undefined) {
       inputs.push(zeros.a ?? this.full(a.dtype, 0), zeros.b ?? this.full(b.dtype, 0));
     }
-    const { dtype, shape } = shapes.contractType(inputs, labels);
+    const { dtype, shape } = contractType(inputs, labels);
     if (labels.order === "") return outerProduct(this, inputs, labels, dtype);
     const isEmpty = [...labels.order].some((label) => a.shape[labels.a.indexOf(label)] === 0);
     if (isEmpty) return this.broadcast(this.full(dtype, 0), shape);
-    const order = shapes.canonicalOrder(a, labels);
+    const order = canonicalOrder(a, labels);
     return this.#graph.emit({ kind: "contract", ...labels, order }, inputs, dtype, shape);
   }
 

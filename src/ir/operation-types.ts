@@ -4,6 +4,7 @@
  */
 import { type LaneProgram, laneOps, type RegisterType } from "../numerics/lane.js";
 import { InternalError } from "../support/diagnostic.js";
+import { contractType } from "./contract-types.js";
 import { type Dim, dimEquals } from "./dim.js";
 import * as shapes from "./graph-shapes.js";
 import type { TensorType } from "./graph-shapes.js";
@@ -82,7 +83,7 @@ export function operationType(
       requireAscending(op.axes, x.shape);
       return shapes.reduceType(x, op.reduction, op.axes);
     case "contract":
-      return shapes.contractType(inputs, op);
+      return contractType(inputs, op);
     case "gather":
       requireAxis(op.axis, x.shape);
       return shapes.gatherType(x, inputs[1]!, op.axis);

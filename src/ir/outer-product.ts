@@ -2,7 +2,7 @@
 import type { DType } from "../numerics/dtype.js";
 import type { Lane, LaneBuilder } from "../numerics/lanes.js";
 import type { GraphBuilder } from "./builder.js";
-import { zeroPointLabel } from "./graph-shapes.js";
+import { zeroPointLabel } from "./contract-types.js";
 import type { ContractOperation, Value } from "./graph.js";
 
 /** `inputs` are the operands and, for integers, their zero points if there are any. */

@@ -11,7 +11,7 @@
 import type { DecisionRecord } from "../../isa/executable.js";
 import type { GraphBuilder } from "../../ir/builder.js";
 import { dimMax } from "../../ir/dim.js";
-import { zeroPointLabel } from "../../ir/graph-shapes.js";
+import { zeroPointLabel } from "../../ir/contract-types.js";
 import type { ContractOperation, Graph, Node, Origin, Value } from "../../ir/graph.js";
 import {
   difference,

@@ -43,34 +43,20 @@ export function createStorageMap(options: StorageOptions): StorageMap {
   const roots = outer?.roots ?? [];
   const outputs = new Set(outer === undefined ? graph.outputs.map((o) => o.value) : []);
 
-  const addRoot = (value: Value, kind: StorageRoot["kind"], order: readonly number[]): Storage => {
-    const strides = orderedStrides(value.shape.map(dimMax), order);
-    const root: StorageRoot = {
-      id: roots.length,
-      name: value.name,
-      dtype: deviceType(value),
-      elements: elementCount(value.shape.map(dimMax)),
-      kind,
-      ...(value.data === undefined ? {} : { contents: { tensor: value.data, order } }),
-    };
-    roots.push(root);
-    const storage = {
-      root,
-      offset: 0,
-      shape: value.shape,
-      strides,
-      extents: value.shape.map(dimMax),
-    };
+  const keep = (value: Value, storage: Storage): Storage => {
     storages.set(value, storage);
     return storage;
   };
 
+  const addRoot = (value: Value, kind: StorageRoot["kind"], order: readonly number[]): Storage => {
+    const storage = rootStorage(value, { id: roots.length, kind, order });
+    roots.push(storage.root);
+    return keep(value, storage);
+  };
+
   const allocate = (value: Value, order: readonly number[]): Storage => {
     const place = places?.get(value);
-    if (place !== undefined) {
-      storages.set(value, place);
-      return place;
-    }
+    if (place !== undefined) return keep(value, place);
     const concat = options.parts.get(value);
     if (concat !== undefined) return placePart(value, concat, order);
     const kind = outputs.has(value) ? "output" : "temporary";
@@ -86,33 +72,7 @@ export function createStorageMap(options: StorageOptions): StorageMap {
       if (input === value) break;
       before = dimAdd(before, input.shape[axis]!);
     }
-    return part(value, parent, axis, before).storage;
-  };
-
-  const part = (
-    value: Value,
-    whole: Storage,
-    axis: number,
-    before: Dim,
-  ): { storage: Storage; next: Dim } => {
-    const { root, strides } = whole;
-    const { shape } = value;
-    const storage: Storage =
-      typeof before === "number" && whole.origins === undefined
-        ? {
-            root,
-            offset: whole.offset + before * strides[axis]!,
-            shape,
-            strides,
-            extents: shape.map(dimMax),
-          }
-        : {
-            ...whole,
-            shape,
-            origins: shape.map((_, i) => dimAdd(whole.origins?.[i] ?? 0, i === axis ? before : 0)),
-          };
-    storages.set(value, storage);
-    return { storage, next: dimAdd(before, shape[axis]!) };
+    return keep(value, partStorage(value, parent, axis, before));
   };
 
   for (const input of outer === undefined ? graph.inputs : []) {
@@ -123,14 +83,44 @@ export function createStorageMap(options: StorageOptions): StorageMap {
   return {
     storages,
     roots,
-    part,
+    part: (value, whole, axis, before) => ({
+      storage: keep(value, partStorage(value, whole, axis, before)),
+      next: dimAdd(before, value.shape[axis]!),
+    }),
     get: (value) => storages.get(value),
     allocate,
     constant: (value, order) => storages.get(value) ?? addRoot(value, "constant", order),
-    alias: (value, storage) => {
-      storages.set(value, storage);
-    },
+    alias: keep,
   };
+}
+
+/** A root for the whole of the value, dense in `order`, and the storage that is all of it. */
+function rootStorage(
+  value: Value,
+  { id, kind, order }: Pick<StorageRoot, "id" | "kind"> & { readonly order: readonly number[] },
+): Storage {
+  const { name, shape, data } = value;
+  const extents = shape.map(dimMax);
+  const root: StorageRoot = {
+    id,
+    name,
+    dtype: deviceType(value),
+    elements: elementCount(extents),
+    kind,
+    ...(data === undefined ? {} : { contents: { tensor: data, order } }),
+  };
+  return { root, offset: 0, shape, strides: orderedStrides(extents, order), extents };
+}
+
+/** The part of a storage that begins at `before` along `axis`. */
+function partStorage({ shape }: Value, whole: Storage, axis: number, before: Dim): Storage {
+  const { root, strides } = whole;
+  if (typeof before === "number" && whole.origins === undefined) {
+    const offset = whole.offset + before * strides[axis]!;
+    return { root, offset, shape, strides, extents: shape.map(dimMax) };
+  }
+  const origins = shape.map((_, i) => dimAdd(whole.origins?.[i] ?? 0, i === axis ? before : 0));
+  return { ...whole, shape, origins };
 }
 
 /** Another value of its type, of the same shape if no other is given. */
