@@ -122,6 +122,13 @@ const exceptions: readonly Exception[] = [
       decodeNumbers(exponent!.dtype, exponent!.data).some((value) => value < 0),
   },
   {
+    why: "it raises integers as doubles, which hold fewer of them, and what does not fit is not defined",
+    applies: ({ operator, inputs: [base, exponent] }) =>
+      operator === "Pow" &&
+      !isFloat(base!.dtype) &&
+      largestPower(base!, exponent!) >= Math.min(2 ** (dtypes[base!.dtype].bits - 1), 2 ** 53),
+  },
+  {
     why: "a negative number as an unsigned one is not defined",
     applies: ({ operator, inputs: [from], made }) =>
       operator.startsWith("Cast") &&
@@ -225,6 +232,14 @@ function hasPartialLength(
 
 function numbersIn({ dtype, data }: Tensor): readonly number[] {
   return Array.from(decodeNumbers(dtype, data));
+}
+
+/** Of the largest magnitudes; no smaller than that of any pair of elements. */
+function largestPower(base: Tensor, exponent: Tensor): number {
+  const [most, times] = [base, exponent].map((tensor) =>
+    numbersIn(tensor).reduce((a, b) => Math.max(a, Math.abs(b)), 0),
+  );
+  return most! ** times!;
 }
 
 function isTame({ dtype, data }: Tensor): boolean {
