@@ -290,6 +290,11 @@ describe("documents", () => {
     expect(execFileSync(process.execPath, script, { cwd: root, encoding: "utf8" })).toBe("");
   });
 
+  it("give the number of operators that the table has", () => {
+    const [, count] = /^(\d+) operators in /m.exec(textOf("docs/operators.md"))!;
+    expect(textOf("README.md")).toContain(`[${count} operators](docs/operators.md)`);
+  });
+
   it("give a reason for every dependency", () => {
     const { dependencies, devDependencies } = JSON.parse(textOf("package.json")) as Record<
       string,
