@@ -9,6 +9,7 @@ import type { FunctionName } from "../numerics/lane.js";
 import { floatRemainder } from "../numerics/remainder-lanes.js";
 import type { Tensor } from "../numerics/tensor.js";
 import {
+  absolute,
   allInputs,
   atLeast,
   atMost,
@@ -129,7 +130,7 @@ function evaluateMod(c: EvaluateContext): readonly Tensor[] {
 
 export const elementwiseOperators: readonly OperatorRecord[] = [
   ...functions.map(([name, since, row]) => unary(name, since, (l, x) => l[row](x))),
-  unary("Abs", 1, (l, x) => (x.type === "i32" ? l.maxI(x, l.subI(l.constI(0), x)) : l.abs(x))),
+  unary("Abs", 1, (l, x, c) => absolute(l, x, c.input(0).dtype)),
   unary("Neg", 1, (l, x) => (x.type === "i32" ? l.subI(l.constI(0), x) : l.neg(x))),
   unary("Sqrt", 1, (l, x) => l.sqrt(x)),
   unary("Reciprocal", 1, (l, x) => l.div(l.constF(1), x)),

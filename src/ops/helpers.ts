@@ -3,7 +3,7 @@
  * means and masks as lane code. Knows no operator; those are in the family files.
  */
 import { dtypeFromOnnx, onnxTypeName } from "../onnx/dtypes.js";
-import type { DType } from "../numerics/dtype.js";
+import { type DType, dtypes } from "../numerics/dtype.js";
 import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import { type Dim, dimProduct } from "../ir/dim.js";
 import type { Value } from "../ir/graph.js";
@@ -52,6 +52,12 @@ export function unary(
 export function mapLike(c: LowerContext, body: LaneFunction, ...more: Value[]): Value {
   const x = c.input(0);
   return c.b.map(x.dtype, [x, ...more], body);
+}
+
+/** |x| of a number of this type: the highest bit of an unsigned one is no sign. */
+export function absolute(l: LaneBuilder, x: Lane, dtype: DType): Lane {
+  if (x.type !== "i32") return l.abs(x);
+  return dtypes[dtype].kind === "uint" ? x : l.maxI(x, l.subI(l.constI(0), x));
 }
 
 /** Composite functions compute in f32, or in f64 for f64, and round once at the end. */

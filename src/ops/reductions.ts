@@ -1,9 +1,9 @@
 /** Reductions over axes, ArgMax and ArgMin, running sums and products. Means of norms are in `helpers.ts`. */
-import type { GraphBuilder } from "../ir/builder.js";
+import type { GraphBuilder, Lane, LaneBuilder } from "../ir/builder.js";
 import { dimSub } from "../ir/dim.js";
 import type { Reduction, Value } from "../ir/graph.js";
-import { isFloat } from "../numerics/dtype.js";
-import { computeType, countOf, type LaneFunction, operator, range } from "./helpers.js";
+import { type DType, isFloat } from "../numerics/dtype.js";
+import { absolute, computeType, countOf, type LaneFunction, operator, range } from "./helpers.js";
 import type { LowerContext, OperatorRecord } from "./record.js";
 
 /** Reduces `axes` to extent 1. No axes: what remains is the function of each element. */
@@ -43,7 +43,7 @@ function plain(kind: Reduction, ofBool: Reduction = kind): ReduceBody {
 
 interface SumForm {
   /** Of each element, before the sum. */
-  readonly before?: LaneFunction;
+  readonly before?: (l: LaneBuilder, x: Lane, dtype: DType) => Lane;
   /** Of the sum and the number of elements. */
   readonly after?: LaneFunction;
   /** No functions of integers: those are computed as floats and cut off. */
@@ -55,7 +55,8 @@ function sumOf({ before, after, floatOnly = false }: SumForm): ReduceBody {
     const float = isFloat(x.dtype);
     const partial = float || floatOnly ? computeType(x.dtype) : x.dtype;
     const wide = b.cast(x, partial);
-    const terms = before === undefined ? wide : b.map(partial, [wide], before);
+    const terms =
+      before === undefined ? wide : b.map(partial, [wide], (l, v) => before(l, v!, partial));
     const sum = keep(b, terms, "sum", axes);
     if (after === undefined) return b.cast(sum, x.dtype);
     const result = b.map(float ? x.dtype : partial, [sum, countOf(b, x, axes, partial)], after);
@@ -63,9 +64,7 @@ function sumOf({ before, after, floatOnly = false }: SumForm): ReduceBody {
   };
 }
 
-const square: LaneFunction = (l, x) => (x!.type === "i32" ? l.mulI(x!, x!) : l.mul(x!, x!));
-const magnitude: LaneFunction = (l, x) =>
-  x!.type === "i32" ? l.maxI(x!, l.subI(l.constI(0), x!)) : l.abs(x!);
+const square = (l: LaneBuilder, x: Lane): Lane => (x.type === "i32" ? l.mulI(x, x) : l.mul(x, x));
 const quotient: LaneFunction = (l, sum, n) =>
   sum!.type === "i32" ? l.divI(sum!, n!) : l.div(sum!, n!);
 
@@ -114,7 +113,7 @@ export const reductionOperators: readonly OperatorRecord[] = [
   ...reduction("ReduceMax", plain("max", "or")),
   ...reduction("ReduceMin", plain("min", "and")),
   ...reduction("ReduceMean", sumOf({ after: quotient })),
-  ...reduction("ReduceL1", sumOf({ before: magnitude })),
+  ...reduction("ReduceL1", sumOf({ before: absolute })),
   ...reduction("ReduceSumSquare", sumOf({ before: square })),
   ...reduction("ReduceL2", sumOf({ before: square, after: (l, s) => l.sqrt(s!), floatOnly: true })),
   ...reduction("ReduceLogSum", sumOf({ after: (l, s) => l.log(s!), floatOnly: true })),

@@ -39,6 +39,8 @@ const unaryTypes: readonly OperatorCase[] = [
     })),
   ),
   { op: "Abs", about: "u8", inputs: [numbers("u8", [20], [0, 255])] },
+  { op: "Abs", about: "u32", inputs: [numbers("u32", [20], [0, 2 ** 32 - 1])] },
+  { op: "Abs", about: "u64", inputs: [numbers("u64", [20], [0, 2 ** 64 - 2 ** 11])] },
   { op: "Round", about: "ties", inputs: [tensorOf("f32", [6], [0.5, 1.5, -0.5, -2.5, 2.5, 3])] },
   { op: "IsNaN", inputs: [special], outputs: ["bool"] },
   { op: "IsInf", inputs: [special], outputs: ["bool"] },
