@@ -19,8 +19,8 @@ export { assemble } from "./isa/assemble.js";
 export { disassemble } from "./isa/disassemble.js";
 export { verifyProgram } from "./isa/verify.js";
 export type { Program } from "./isa/program.js";
-export { printGraph } from "./ir/print.js";
-export { parseGraph } from "./ir/parse.js";
+export { printGraph } from "./ir/text/print.js";
+export { parseGraph } from "./ir/text/parse.js";
 export type { Graph } from "./ir/graph.js";
 export { printKernel } from "./isa/kernel-text.js";
 

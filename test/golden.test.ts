@@ -14,8 +14,8 @@ import {
   type Precision,
 } from "../src/compiler/pipeline.js";
 import { partition } from "../src/compiler/3-partition/partition.js";
-import { parseGraph } from "../src/ir/parse.js";
-import { printGraph } from "../src/ir/print.js";
+import { parseGraph } from "../src/ir/text/parse.js";
+import { printGraph } from "../src/ir/text/print.js";
 import { verifyGraph } from "../src/ir/verify.js";
 import type { Graph } from "../src/ir/graph.js";
 import { disassemble } from "../src/isa/disassemble.js";

@@ -22,7 +22,7 @@ export function isaPage(): string {
     `One program runs on all members (tiles); every engine runs its projection of it, and queues order the engines. ` +
       `A word has ${wordBits} bits; bits 0 to ${opcodeBits - 1} are the opcode. A field that refers to a descriptor ` +
       `holds its number plus one, 0 where an optional one is absent. What an instruction does to data stands in ` +
-      "`src/ir/semantics-*.ts`, one file per body.",
+      "`src/ir/semantics/`, one file per body.",
     textForm,
     "## Instructions",
     ...instructionRows.map(instructionSection),

@@ -3,10 +3,10 @@
  * the graph, the kernel's evaluator and the reference simulator say who is to blame.
  */
 import type { TiledStep, WrittenKernel } from "../compiler/tiled.js";
-import { memoryCells } from "../ir/cells.js";
+import { memoryCells } from "../ir/semantics/cells.js";
 import { evaluateDim } from "../ir/dim.js";
-import { evaluateKernel } from "../ir/kernel-evaluate.js";
-import type { SlotObserver } from "../ir/slot-observer.js";
+import { evaluateKernel } from "../ir/kernel/evaluate.js";
+import type { SlotObserver } from "../ir/semantics/slot-observer.js";
 import { type Executable, everyStep, type LaunchStep, type Step } from "../isa/executable.js";
 import { disassemble, instructionText } from "../isa/disassemble.js";
 import { printKernel } from "../isa/kernel-text.js";

@@ -1,7 +1,7 @@
 /** Which pass changed what a graph means: each graph of phase 2 evaluated by the op references, and compared in bits. */
-import { type Bindings, evaluateGraph, type NonTensor } from "../ir/evaluate.js";
+import { type Bindings, evaluateGraph, type NonTensor } from "../ir/evaluate/evaluate.js";
 import type { Graph, HostOperation, Node, Value } from "../ir/graph.js";
-import { printGraph } from "../ir/print.js";
+import { printGraph } from "../ir/text/print.js";
 import { isTensor } from "../ops/context.js";
 import { evaluateHostGraph, evaluateHostOperation } from "../ops/evaluate-node.js";
 import type { HostValue } from "../ops/record.js";

@@ -2,8 +2,8 @@
  * The first instruction of a program that writes something else to its slot than the statement of the kernel that it was
  * emitted from: both run in plain order, and every slot is compared after every write to it.
  */
-import type { SlotCells } from "../ir/cells.js";
-import type { SlotObserver, SlotWritten } from "../ir/slot-observer.js";
+import type { SlotCells } from "../ir/semantics/cells.js";
+import type { SlotObserver, SlotWritten } from "../ir/semantics/slot-observer.js";
 import type { LoopHead } from "../ir/tile.js";
 import type { Program, ProgramNode } from "../isa/program.js";
 

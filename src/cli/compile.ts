@@ -4,7 +4,7 @@ import { Option } from "@commander-js/extra-typings";
 import { compileModel, type Stage } from "../compiler/compile.js";
 import { everyTiledStep } from "../compiler/tiled.js";
 import { stageNames } from "../compiler/pipeline.js";
-import { printGraph } from "../ir/print.js";
+import { printGraph } from "../ir/text/print.js";
 import { disassemble } from "../isa/disassemble.js";
 import { everyStep, type Executable } from "../isa/executable.js";
 import { printKernel } from "../isa/kernel-text.js";

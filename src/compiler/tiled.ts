@@ -1,7 +1,7 @@
 /** What phases 4, 5 and 6 hand on: storages, kernels, steps. */
 import type { Dim } from "../ir/dim.js";
 import type { Graph, Node, Origin, Value } from "../ir/graph.js";
-import type { Kernel, KernelBinding } from "../ir/kernel.js";
+import type { Kernel, KernelBinding } from "../ir/kernel/kernel.js";
 import type { DecisionRecord } from "../isa/executable.js";
 import type { DeviceDType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";

@@ -1,6 +1,6 @@
 /**
  * Builds graphs of core operations: infers shapes and types, folds what is constant, drops what does nothing.
- * The operator records are written against this interface. `createGraphBuilder` is in `graph-builder.ts`.
+ * The operator records are written against this interface. `createGraphBuilder` is in `build/graph-builder.ts`.
  */
 import type { DType } from "../numerics/dtype.js";
 import type { EncodeOptions } from "../numerics/float-formats.js";

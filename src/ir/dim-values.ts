@@ -20,7 +20,7 @@ import {
   dimMul,
   dimSub,
 } from "./dim.js";
-import { evaluateOperation } from "./evaluate.js";
+import { evaluateOperation } from "./evaluate/evaluate.js";
 import type { PlainOperation } from "./operation-types.js";
 
 /** `dim` / `divisor`; the divisor is a power of two, 1 for integers. */

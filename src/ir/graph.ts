@@ -1,7 +1,7 @@
 /**
  * Level 1: the Graph. Tensors and about a dozen core operations; what ONNX's two hundred operators become
- * at import. Plain data: `builder.ts` makes it, `verify.ts` checks it, `print.ts` and `parse.ts` are its text,
- * `evaluate.ts` its meaning.
+ * at import. Plain data: `builder.ts` makes it, `verify.ts` checks it, `text/` is its text form,
+ * `evaluate/` its meaning.
  *
  * What every operation means for floats, to the bit, is said here, and no later phase may change it.
  * A value of f16, bf16 or f8 is rounded when it is produced.

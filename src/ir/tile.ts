@@ -1,8 +1,8 @@
 /**
  * What kernels and programs share: affine expressions, counts, walks and the bodies of the instructions.
- * A body is generic in how its operands are named. A Kernel names tile values (kernel.ts) and says over which
+ * A body is generic in how its operands are named. A Kernel names tile values (kernel/kernel.ts) and says over which
  * loops something accumulates; a Program names queues with publish and pop (isa/program.ts) and conditions. So an
- * instruction has one meaning, in semantics.ts, for the kernel evaluator and for the reference simulator.
+ * instruction has one meaning, in semantics/, for the kernel evaluator and for the reference simulator.
  *
  * All strides and offsets count elements, all intervals are half-open.
  */

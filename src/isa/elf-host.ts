@@ -3,8 +3,8 @@
  * section of binary data beside it.
  */
 import type { SubgraphTemplate } from "../ir/onnx-node.js";
-import { parseGraph } from "../ir/parse.js";
-import { printWithReferences, type TextReferences } from "../ir/print.js";
+import { parseGraph } from "../ir/text/parse.js";
+import { printWithReferences, type TextReferences } from "../ir/text/print.js";
 import { bytesFromData, dataFromBytes } from "../numerics/convert.js";
 import type { DType } from "../numerics/dtype.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";

@@ -10,8 +10,8 @@ import type {
   Spanned,
   TileOperand,
   TileValue,
-} from "../ir/kernel.js";
-import { mapBody } from "../ir/map-body.js";
+} from "../ir/kernel/kernel.js";
+import { mapBody } from "../ir/kernel/map-body.js";
 import { deviceDTypes } from "../numerics/dtype.js";
 import { fail } from "../support/diagnostic.js";
 import { parseBinding, parseBody } from "./assemble.js";

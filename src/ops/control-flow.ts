@@ -6,7 +6,7 @@
  * The inputs of such a node are followed by what its subgraphs capture, in the order of their templates.
  */
 import { lowerIf, lowerLoop, lowerScan } from "./control-lowering.js";
-import { padTensor } from "../ir/evaluate-movement.js";
+import { padTensor } from "../ir/evaluate/movement.js";
 import type { Value } from "../ir/graph.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { isTensor } from "./context.js";

@@ -15,7 +15,7 @@ import {
   type TripResults,
   tripsMax,
   valueInBody,
-} from "../ir/loop-builder.js";
+} from "../ir/build/loop-builder.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { DiagnosticError } from "../support/diagnostic.js";
 import { range } from "./helpers.js";

@@ -2,8 +2,8 @@
  * One ONNX node on the host. Most operators have only a lowering: with constant inputs the builder folds it
  * to the result. The others, and forms that a lowering declines, have an evaluation of their own.
  */
-import { type Bindings, evaluateGraph } from "../ir/evaluate.js";
-import { createGraphBuilder } from "../ir/graph-builder.js";
+import { type Bindings, evaluateGraph } from "../ir/evaluate/evaluate.js";
+import { createGraphBuilder } from "../ir/build/graph-builder.js";
 import type { Graph, HostOperation } from "../ir/graph.js";
 import type { OnnxNode } from "../ir/onnx-node.js";
 import type { Tensor } from "../numerics/tensor.js";

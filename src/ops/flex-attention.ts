@@ -4,7 +4,7 @@
  */
 import type { GraphBuilder } from "../ir/builder.js";
 import { staticDim } from "../ir/dim.js";
-import { createGraphBuilder } from "../ir/graph-builder.js";
+import { createGraphBuilder } from "../ir/build/graph-builder.js";
 import type { Value } from "../ir/graph.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { InternalError } from "../support/diagnostic.js";

@@ -1,6 +1,6 @@
 /** Linear models and support vector machines of ai.onnx.ml: products with constant matrices. */
 import type { Lane, LaneBuilder } from "../ir/builder.js";
-import { createGraphBuilder } from "../ir/graph-builder.js";
+import { createGraphBuilder } from "../ir/build/graph-builder.js";
 import type { Value } from "../ir/graph.js";
 import type { Tensor } from "../numerics/tensor.js";
 import { createLowerContext } from "./context.js";

@@ -4,7 +4,7 @@
  * gates is in `recurrent-cells.ts`.
  */
 import { type Dim, dimSub } from "../ir/dim.js";
-import { buildLoop } from "../ir/loop-builder.js";
+import { buildLoop } from "../ir/build/loop-builder.js";
 import type { Value } from "../ir/graph.js";
 import { computeType, range } from "./helpers.js";
 import {

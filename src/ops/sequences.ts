@@ -2,7 +2,7 @@
  * Sequences and optionals. They hold several tensors or none, so they live on the host; where an optional is
  * a tensor that is simply there, it passes through. SequenceMap, which has a body, is in `control-flow.ts`.
  */
-import { concatTensors } from "../ir/evaluate-movement.js";
+import { concatTensors } from "../ir/evaluate/movement.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { dtypeFromOnnx } from "../onnx/dtypes.js";
 import { isTensor } from "./context.js";

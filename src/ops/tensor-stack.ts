@@ -1,5 +1,5 @@
 /** Slices of tensors along one axis and back again, as Scan, Loop and the sequence operators need them. */
-import { concatTensors, sliceTensor } from "../ir/evaluate-movement.js";
+import { concatTensors, sliceTensor } from "../ir/evaluate/movement.js";
 import type { DType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";
 

@@ -3,7 +3,7 @@
  * lists by tree and node numbers. Small ones are products (`tree-votes.ts`), others are walked on the host.
  */
 import type { Dim } from "../ir/dim.js";
-import { createGraphBuilder } from "../ir/graph-builder.js";
+import { createGraphBuilder } from "../ir/build/graph-builder.js";
 import type { Value } from "../ir/graph.js";
 import type { DType } from "../numerics/dtype.js";
 import type { Tensor } from "../numerics/tensor.js";

@@ -1,7 +1,7 @@
 /** NumPy's `.npy` format, versions 1 to 3, to and from tensors. Complex, object and text arrays are refused. */
 import { bytesFromData, dataFromBytes } from "../numerics/convert.js";
 import { byteLength, type DType, dtypes } from "../numerics/dtype.js";
-import { transposeTensor } from "../ir/evaluate-movement.js";
+import { transposeTensor } from "../ir/evaluate/movement.js";
 import { elementCount, type Tensor } from "../numerics/tensor.js";
 import { fail } from "../support/diagnostic.js";
 

@@ -16,8 +16,8 @@ import type {
 } from "../isa/executable.js";
 import { evaluateDim } from "../ir/dim.js";
 import { bindShapes } from "../ir/bindings.js";
-import { evaluateDims } from "../ir/evaluate.js";
-import { concatTensors } from "../ir/evaluate-movement.js";
+import { evaluateDims } from "../ir/evaluate/evaluate.js";
+import { concatTensors } from "../ir/evaluate/movement.js";
 import type { Value } from "../ir/graph.js";
 import { encodeArray } from "../numerics/convert.js";
 import type { DType } from "../numerics/dtype.js";

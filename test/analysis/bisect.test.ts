@@ -7,7 +7,7 @@ import { evaluateModel } from "../../src/compiler/1-import/evaluate-model.js";
 import type { Stage } from "../../src/compiler/compile.js";
 import type { TiledStep } from "../../src/compiler/tiled.js";
 import type { Graph } from "../../src/ir/graph.js";
-import type { Kernel, KernelNode } from "../../src/ir/kernel.js";
+import type { Kernel, KernelNode } from "../../src/ir/kernel/kernel.js";
 import type { Executable } from "../../src/isa/executable.js";
 import type { InstructionBody, Program, ProgramNode } from "../../src/isa/program.js";
 import { laneProgramBuilder } from "../../src/numerics/lanes.js";

@@ -1,7 +1,7 @@
 /** Counted loops as kernels of their own, and as steps: the same bits, however many trips they make. */
 import { describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compiler/compile.js";
-import { printGraph } from "../../src/ir/print.js";
+import { printGraph } from "../../src/ir/text/print.js";
 import { mini } from "../../src/target/machines/mini.js";
 import { differences, expectedOutputs, variantsOf } from "../support/plan-variants.js";
 import { randomLoop, type RandomLoop } from "../support/random-counted-loop.js";

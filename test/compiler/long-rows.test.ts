@@ -1,10 +1,10 @@
 /** Rows that do not fit L1 go through it in chunks, with the bits of rows that do. */
 import { describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compiler/compile.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
 import type { Graph, Value } from "../../src/ir/graph.js";
 import type { GraphBuilder } from "../../src/ir/builder.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import { bytesFromData } from "../../src/numerics/convert.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { createSimulatedDevice } from "../../src/runtime/device.js";

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { NeedsBinding } from "../../src/ir/dim.js";
-import { printGraph } from "../../src/ir/print.js";
+import { printGraph } from "../../src/ir/text/print.js";
 import {
   differences,
   expectedOutputs,

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { compileGraph } from "../../src/compiler/compile.js";
 import { NeedsBinding } from "../../src/ir/dim.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
 import { decodeElement, encodeArray } from "../../src/numerics/convert.js";
 import { isFloat } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { symbolDim } from "../../src/ir/dim.js";
-import { evaluateGraph, type EvaluateHost, noHost } from "../../src/ir/evaluate.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { evaluateGraph, type EvaluateHost, noHost } from "../../src/ir/evaluate/evaluate.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Graph } from "../../src/ir/graph.js";
-import { buildLoop } from "../../src/ir/loop-builder.js";
-import { parseGraph } from "../../src/ir/parse.js";
-import { printGraph } from "../../src/ir/print.js";
+import { buildLoop } from "../../src/ir/build/loop-builder.js";
+import { parseGraph } from "../../src/ir/text/parse.js";
+import { printGraph } from "../../src/ir/text/print.js";
 import { verifyGraph } from "../../src/ir/verify.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 

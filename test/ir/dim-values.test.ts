@@ -9,7 +9,7 @@ import {
   NeedsBinding,
   symbolDim,
 } from "../../src/ir/dim.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Value } from "../../src/ir/graph.js";
 import { Random } from "../support/random.js";
 

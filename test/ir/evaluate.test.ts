@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { evaluateGraph, evaluateOperation } from "../../src/ir/evaluate.js";
+import { evaluateGraph, evaluateOperation } from "../../src/ir/evaluate/evaluate.js";
 import { isPlain, type PlainOperation } from "../../src/ir/operation-types.js";
 import { type LaneBuilder, type Lane, laneProgramBuilder } from "../../src/numerics/lanes.js";
 import { encodeArray } from "../../src/numerics/convert.js";

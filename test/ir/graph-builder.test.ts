@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Dim, dimText, NeedsBinding, symbolDim } from "../../src/ir/dim.js";
-import { evaluateGraph, evaluateOperation } from "../../src/ir/evaluate.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { evaluateGraph, evaluateOperation } from "../../src/ir/evaluate/evaluate.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Value } from "../../src/ir/graph.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 

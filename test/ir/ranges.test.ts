@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { GraphBuilder } from "../../src/ir/builder.js";
 import { symbolDim } from "../../src/ir/dim.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Graph, Value } from "../../src/ir/graph.js";
-import { buildLoop } from "../../src/ir/loop-builder.js";
-import { valueRanges } from "../../src/ir/ranges.js";
+import { buildLoop } from "../../src/ir/build/loop-builder.js";
+import { valueRanges } from "../../src/ir/ranges/ranges.js";
 import { decodeElement } from "../../src/numerics/convert.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { defaultRandomGraph, randomGraph } from "../support/random-graph.js";

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { dimAdd, dimFloorDiv, symbolDim } from "../../src/ir/dim.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Graph } from "../../src/ir/graph.js";
-import { parseGraph } from "../../src/ir/parse.js";
-import { printGraph, printWithReferences } from "../../src/ir/print.js";
+import { parseGraph } from "../../src/ir/text/parse.js";
+import { printGraph, printWithReferences } from "../../src/ir/text/print.js";
 import { verifyGraph } from "../../src/ir/verify.js";
 import type { AttributeValue } from "../../src/ir/onnx-node.js";
 import type { Tensor } from "../../src/numerics/tensor.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Graph, Node, Operation, Value } from "../../src/ir/graph.js";
-import { parseGraph } from "../../src/ir/parse.js";
+import { parseGraph } from "../../src/ir/text/parse.js";
 import { verifyGraph } from "../../src/ir/verify.js";
 
 const valid = parseGraph(`graph "valid"

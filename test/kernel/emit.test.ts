@@ -1,9 +1,9 @@
 /** A kernel computes what the program computes that is emitted from it. */
 import { describe, expect, it } from "vitest";
 import { emitProgram } from "../../src/compiler/6-emit/emit.js";
-import { memoryCells, type Cells } from "../../src/ir/cells.js";
-import { evaluateKernel } from "../../src/ir/kernel-evaluate.js";
-import { verifyKernel } from "../../src/ir/kernel-verify.js";
+import { memoryCells, type Cells } from "../../src/ir/semantics/cells.js";
+import { evaluateKernel } from "../../src/ir/kernel/evaluate.js";
+import { verifyKernel } from "../../src/ir/kernel/verify.js";
 import { parseKernel, printKernel } from "../../src/isa/kernel-text.js";
 import { byteLength } from "../../src/numerics/dtype.js";
 import { createReferenceEngine } from "../../src/sim/reference/reference.js";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { emitProgram } from "../../src/compiler/6-emit/emit.js";
-import { memoryCells } from "../../src/ir/cells.js";
-import type { Kernel } from "../../src/ir/kernel.js";
-import { evaluateKernel } from "../../src/ir/kernel-evaluate.js";
-import { verifyKernel } from "../../src/ir/kernel-verify.js";
+import { memoryCells } from "../../src/ir/semantics/cells.js";
+import type { Kernel } from "../../src/ir/kernel/kernel.js";
+import { evaluateKernel } from "../../src/ir/kernel/evaluate.js";
+import { verifyKernel } from "../../src/ir/kernel/verify.js";
 import { parseKernel, printKernel } from "../../src/isa/kernel-text.js";
 import { verifyProgram } from "../../src/isa/verify.js";
 import { byteLength } from "../../src/numerics/dtype.js";

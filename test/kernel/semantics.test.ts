@@ -7,12 +7,12 @@ import {
   type Cells,
   type Operand,
   type SlotCells,
-} from "../../src/ir/cells.js";
-import { executeLoad } from "../../src/ir/semantics-load.js";
-import { executeMma } from "../../src/ir/semantics-mma.js";
-import { executeStore } from "../../src/ir/semantics-store.js";
-import { executeVec } from "../../src/ir/semantics-vec.js";
-import type { Environment } from "../../src/ir/semantics.js";
+} from "../../src/ir/semantics/cells.js";
+import { executeLoad } from "../../src/ir/semantics/load.js";
+import { executeMma } from "../../src/ir/semantics/mma.js";
+import { executeStore } from "../../src/ir/semantics/store.js";
+import { executeVec } from "../../src/ir/semantics/vec.js";
+import type { Environment } from "../../src/ir/semantics/semantics.js";
 import {
   constantAffine,
   staticCount,

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { carryUnsigned } from "../../src/compiler/2-optimize/carry-unsigned.js";
 import { convertAtBorders } from "../../src/compiler/2-optimize/convert-at-borders.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Graph, Value } from "../../src/ir/graph.js";
 import type { GraphBuilder, Lane, LaneBuilder } from "../../src/ir/builder.js";
-import { printGraph } from "../../src/ir/print.js";
+import { printGraph } from "../../src/ir/text/print.js";
 import { verifyGraph } from "../../src/ir/verify.js";
 import type { DType } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";

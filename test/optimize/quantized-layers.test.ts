@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { importModel } from "../../src/compiler/1-import/import.js";
 import { optionsFor } from "../../src/compiler/1-import/evaluate-model.js";
 import { graphPasses, type PassContext } from "../../src/compiler/pipeline.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
 import type { Graph, Value } from "../../src/ir/graph.js";
 import { convertData, decodeNumbers } from "../../src/numerics/convert.js";
 import type { Tensor } from "../../src/numerics/tensor.js";

@@ -5,10 +5,10 @@
 import { describe, expect, test } from "vitest";
 import { narrowIntegers } from "../../src/compiler/2-optimize/narrow-integers.js";
 import type { GraphBuilder } from "../../src/ir/builder.js";
-import { evaluateGraph } from "../../src/ir/evaluate.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Graph, Value } from "../../src/ir/graph.js";
-import { printGraph } from "../../src/ir/print.js";
+import { printGraph } from "../../src/ir/text/print.js";
 import { verifyGraph } from "../../src/ir/verify.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { Random } from "../support/random.js";

@@ -1,8 +1,8 @@
 /** Host regions by another runtime and by the references: the same numbers, and each says which way it went. */
 import { describe, expect, it } from "vitest";
 import { regionModel } from "../../src/compiler/to-onnx/region-model.js";
-import { parseGraph } from "../../src/ir/parse.js";
-import { printGraph } from "../../src/ir/print.js";
+import { parseGraph } from "../../src/ir/text/parse.js";
+import { printGraph } from "../../src/ir/text/print.js";
 import type { Graph } from "../../src/ir/graph.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { evaluateHostGraph } from "../../src/ops/evaluate-node.js";

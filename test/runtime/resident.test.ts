@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compiler/compile.js";
 import { symbolDim, dimAdd } from "../../src/ir/dim.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { createSimulatedDevice, type Device } from "../../src/runtime/device.js";
 import { loadExecutable, type LoadedExecutable } from "../../src/runtime/walk.js";

@@ -11,7 +11,7 @@ import {
   type SlotSource,
 } from "../../src/isa/program.js";
 import { byteLength, type DeviceDType } from "../../src/numerics/dtype.js";
-import { memoryCells } from "../../src/ir/cells.js";
+import { memoryCells } from "../../src/ir/semantics/cells.js";
 import {
   type DeviceMemory,
   deviceBytes,

@@ -4,9 +4,9 @@
  */
 import type { GraphBuilder } from "../../src/ir/builder.js";
 import { type Dim, dimSub, symbolDim } from "../../src/ir/dim.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Value } from "../../src/ir/graph.js";
-import { buildLoop, type ScannedPart, type TripResults } from "../../src/ir/loop-builder.js";
+import { buildLoop, type ScannedPart, type TripResults } from "../../src/ir/build/loop-builder.js";
 import type { DType } from "../../src/numerics/dtype.js";
 import { encodeArray } from "../../src/numerics/convert.js";
 import { elementCount, type Tensor } from "../../src/numerics/tensor.js";

@@ -4,7 +4,7 @@
  */
 import { type Dim, dimMul, evaluateDim, NeedsBinding, symbolDim } from "../../src/ir/dim.js";
 import type { GraphBuilder, Lane, LaneBuilder } from "../../src/ir/builder.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type {
   Graph,
   Reduction,

@@ -1,6 +1,6 @@
 /** Random kernels: random programs of the kind that kernels are written as, less their queues. */
-import type { Kernel, KernelNode, Spanned } from "../../src/ir/kernel.js";
-import { mapBody } from "../../src/ir/map-body.js";
+import type { Kernel, KernelNode, Spanned } from "../../src/ir/kernel/kernel.js";
+import { mapBody } from "../../src/ir/kernel/map-body.js";
 import type {
   Condition,
   Program,

@@ -1,8 +1,8 @@
 /** Loops that count, clamp, choose and mix integers at random; every state is scanned, so that each trip can be seen. */
 import type { GraphBuilder } from "../../src/ir/builder.js";
-import { createGraphBuilder } from "../../src/ir/graph-builder.js";
+import { createGraphBuilder } from "../../src/ir/build/graph-builder.js";
 import type { Graph, Value } from "../../src/ir/graph.js";
-import { buildLoop } from "../../src/ir/loop-builder.js";
+import { buildLoop } from "../../src/ir/build/loop-builder.js";
 import type { DType } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import { i64 } from "./onnx-builder.js";

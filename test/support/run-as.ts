@@ -1,5 +1,5 @@
 /** A graph of other element types than the one that a caller knows: how the runtime calls it. */
-import { evaluateGraph } from "../../src/ir/evaluate.js";
+import { evaluateGraph } from "../../src/ir/evaluate/evaluate.js";
 import type { Graph } from "../../src/ir/graph.js";
 import { convertData } from "../../src/numerics/convert.js";
 import type { DType } from "../../src/numerics/dtype.js";

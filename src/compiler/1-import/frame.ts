@@ -1,6 +1,6 @@
 /** What the import of one graph or function body carries along, whichever node it is at. */
 import type { GraphBuilder } from "../../ir/builder.js";
-import { createGraphBuilder } from "../../ir/graph-builder.js";
+import { createGraphBuilder } from "../../ir/build/graph-builder.js";
 import type { AttributeValue } from "../../ir/onnx-node.js";
 import type { DType } from "../../numerics/dtype.js";
 import type { ModelContext } from "./model-context.js";

@@ -4,7 +4,7 @@
  * built. The nodes one by one are in `nodes.ts`.
  */
 import type { Dim } from "../../ir/dim.js";
-import { createGraphBuilder } from "../../ir/graph-builder.js";
+import { createGraphBuilder } from "../../ir/build/graph-builder.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import type { Tensor } from "../../numerics/tensor.js";
 import type { ExternalData } from "../../onnx/external.js";

@@ -4,9 +4,9 @@
  * `apply-record.ts`; the rules of the format are checked in `body.ts`.
  */
 import type { GraphBuilder } from "../../ir/builder.js";
-import { createGraphBuilder } from "../../ir/graph-builder.js";
+import { createGraphBuilder } from "../../ir/build/graph-builder.js";
 import type { Graph, Value } from "../../ir/graph.js";
-import { valueInBody } from "../../ir/loop-builder.js";
+import { valueInBody } from "../../ir/build/loop-builder.js";
 import type { AttributeValue, OnnxNode, SubgraphTemplate } from "../../ir/onnx-node.js";
 import type { FunctionProto, GraphProto } from "../../onnx/schema.js";
 import { atNode } from "../../ops/context.js";

@@ -13,10 +13,10 @@ import { deviceDTypes, type DType } from "../../numerics/dtype.js";
 import { type Lane, type LaneBuilder, laneProgramBuilder } from "../../numerics/lanes.js";
 import { flipSign } from "../../numerics/unsigned-lanes.js";
 import type { Graph, MapOperation, Node, Operation, Value } from "../../ir/graph.js";
-import { interval, type Interval } from "../../ir/intervals.js";
-import { lowWords } from "../../ir/low-words.js";
+import { interval, type Interval } from "../../ir/ranges/intervals.js";
+import { lowWords } from "../../ir/ranges/low-words.js";
 import { isPlain } from "../../ir/operation-types.js";
-import { typeRange } from "../../ir/map-ranges.js";
+import { typeRange } from "../../ir/ranges/map-ranges.js";
 import { NodeSequence, type Replacement, rewriteNodes } from "./rewrite.js";
 
 export function carryUnsigned(graph: Graph): Graph {

@@ -21,9 +21,9 @@ import {
   product,
   sum,
   within,
-} from "../../ir/intervals.js";
-import { typeRange } from "../../ir/map-ranges.js";
-import { type Ranges, valueRanges } from "../../ir/ranges.js";
+} from "../../ir/ranges/intervals.js";
+import { typeRange } from "../../ir/ranges/map-ranges.js";
+import { type Ranges, valueRanges } from "../../ir/ranges/ranges.js";
 import type { DType } from "../../numerics/dtype.js";
 import { decodeNumbers } from "../../numerics/convert.js";
 import { decodeCode, matchPair } from "../../numerics/quantized-lanes.js";

@@ -8,7 +8,7 @@ import { isFloat } from "../../numerics/dtype.js";
 import { type LaneProgram } from "../../numerics/lane.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";
 import { dimMax, dimProduct, staticDim } from "../../ir/dim.js";
-import { int32Range } from "../../ir/intervals.js";
+import { int32Range } from "../../ir/ranges/intervals.js";
 import { NodeSequence, type Replacement, rewriteNodes } from "./rewrite.js";
 
 export function expandArgmax(graph: Graph): Graph {

@@ -9,7 +9,7 @@
  * does not is out of range of any axis, so it is clamped on its way to int32.
  *
  * Bodies of control flow go along: states and results are int32 inside and outside, where their ranges hold for every
- * trip (`src/ir/control-ranges.ts`).
+ * trip (`src/ir/ranges/control-ranges.ts`).
  */
 import { bodiesOf, bodyOperands, tripResults } from "../../ir/control.js";
 import {
@@ -19,9 +19,9 @@ import {
   type Node,
   type Value,
 } from "../../ir/graph.js";
-import { interval, type Interval } from "../../ir/intervals.js";
-import { typeRange } from "../../ir/map-ranges.js";
-import { valueRanges } from "../../ir/ranges.js";
+import { interval, type Interval } from "../../ir/ranges/intervals.js";
+import { typeRange } from "../../ir/ranges/map-ranges.js";
+import { valueRanges } from "../../ir/ranges/ranges.js";
 import { valuesOf } from "../../ir/verify.js";
 import { isWide } from "./narrow-nodes.js";
 import { type Narrow, proveNarrow, readNarrow } from "./narrow-proof.js";

@@ -1,16 +1,22 @@
 /**
  * Which nodes of one graph, not of its bodies, compute in int32 what they would in a wider type: the same numbers where
  * those fit. A conversion from float need not fit where what reads it makes no difference of how far it is out of range:
- * an index, a comparison, a minimum (`src/ir/saturation.ts`).
+ * an index, a comparison, a minimum (`src/ir/ranges/saturation.ts`).
  */
 import { dimMax, dimMin, dimProduct } from "../../ir/dim.js";
-import { registerWidths } from "../../ir/evaluate-map.js";
+import { registerWidths } from "../../ir/evaluate/map.js";
 import type { Graph, MapOperation, Node, Value } from "../../ir/graph.js";
-import { int32Range, interval, within } from "../../ir/intervals.js";
-import { mapRegisterRanges, typeRange } from "../../ir/map-ranges.js";
+import { int32Range, interval, within } from "../../ir/ranges/intervals.js";
+import { mapRegisterRanges, typeRange } from "../../ir/ranges/map-ranges.js";
 import { isPlain } from "../../ir/operation-types.js";
-import { type Ranges, resultRange } from "../../ir/ranges.js";
-import { either, exactly, isExact, type Saturated, saturatedResult } from "../../ir/saturation.js";
+import { type Ranges, resultRange } from "../../ir/ranges/ranges.js";
+import {
+  either,
+  exactly,
+  isExact,
+  type Saturated,
+  saturatedResult,
+} from "../../ir/ranges/saturation.js";
 import type { DType } from "../../numerics/dtype.js";
 
 const wideTypes: ReadonlySet<DType> = new Set(["i64", "u64", "u32"]);

@@ -7,8 +7,8 @@ import {
   type Node,
   type Value,
 } from "../../ir/graph.js";
-import { isKnown } from "../../ir/loop-builder.js";
-import type { Ranges } from "../../ir/ranges.js";
+import { isKnown } from "../../ir/build/loop-builder.js";
+import type { Ranges } from "../../ir/ranges/ranges.js";
 import { isSmall, isWide, provenNodes } from "./narrow-nodes.js";
 
 export interface Narrow {

@@ -10,7 +10,7 @@ import {
   type Node,
   type Value,
 } from "../../ir/graph.js";
-import { int32Range } from "../../ir/intervals.js";
+import { int32Range } from "../../ir/ranges/intervals.js";
 import { isIndex, isWide } from "./narrow-nodes.js";
 import { type Narrow, readNarrow } from "./narrow-proof.js";
 

@@ -1,6 +1,6 @@
 /** What graph passes share: replacing nodes and values without touching the input graph. */
 import type { GraphBuilder } from "../../ir/builder.js";
-import { createGraphBuilder } from "../../ir/graph-builder.js";
+import { createGraphBuilder } from "../../ir/build/graph-builder.js";
 import type { Graph, Node, Origin, Value } from "../../ir/graph.js";
 
 /** What a node becomes: nodes that make `outputs`, which stand for its own outputs from then on. */

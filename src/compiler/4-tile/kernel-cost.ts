@@ -4,8 +4,8 @@
  * some trips, the steady ones between are multiplied. Memory is shared equally and links are never crowded: the
  * timing simulator, which the compiler does not know, may prove it wrong.
  */
-import type { Kernel, KernelNode, KernelStatement } from "../../ir/kernel.js";
-import { readsOf, valueScopes, writesOf } from "../../ir/kernel-scope.js";
+import type { Kernel, KernelNode, KernelStatement } from "../../ir/kernel/kernel.js";
+import { readsOf, valueScopes, writesOf } from "../../ir/kernel/scope.js";
 import type { LoopHead } from "../../ir/tile.js";
 import { cyclesOfNs, type DeviceMachine } from "../../target/machine.js";
 import { extentOf, type StatementCost, statementCost } from "./statement-cost.js";

@@ -23,8 +23,8 @@ import type {
   KernelStatement,
   TileOperand,
   TileValue,
-} from "../../ir/kernel.js";
-import { readsOf, statementsOf, writesOf } from "../../ir/kernel-scope.js";
+} from "../../ir/kernel/kernel.js";
+import { readsOf, statementsOf, writesOf } from "../../ir/kernel/scope.js";
 import {
   addAffine,
   type Affine,

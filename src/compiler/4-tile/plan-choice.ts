@@ -3,8 +3,8 @@
  * chooser takes one: the compiler the cheapest, a test any (no choice changes a bit). What one plan could have
  * otherwise is tried in turn, so that candidates add up instead of multiplying.
  */
-import type { Kernel, KernelNode } from "../../ir/kernel.js";
-import { kernelKey } from "../../ir/kernel-key.js";
+import type { Kernel, KernelNode } from "../../ir/kernel/kernel.js";
+import { kernelKey } from "../../ir/kernel/key.js";
 import { tileLimits } from "../../ir/tile.js";
 import { byteLength } from "../../numerics/dtype.js";
 import type { DeviceMachine } from "../../target/machine.js";

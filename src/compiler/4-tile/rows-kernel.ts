@@ -9,7 +9,7 @@
  */
 import type { WrittenKernel } from "../tiled.js";
 import { type Node, type ReduceOperation, reducePartials, type Value } from "../../ir/graph.js";
-import type { Spanned, TileOperand } from "../../ir/kernel.js";
+import type { Spanned, TileOperand } from "../../ir/kernel/kernel.js";
 import {
   addAffine,
   type Affine,

@@ -1,7 +1,7 @@
 /** The kernel of a scan: a running sum, product, maximum or minimum along an axis. */
 import type { WrittenKernel } from "../tiled.js";
 import type { Node, ScanOperation, Value } from "../../ir/graph.js";
-import { limitsOf } from "../../ir/evaluate-reduce.js";
+import { limitsOf } from "../../ir/evaluate/reduce.js";
 import { addAffine, constantAffine, scaleAffine } from "../../ir/tile.js";
 import { type DeviceDType, isFloat } from "../../numerics/dtype.js";
 import { laneProgramBuilder } from "../../numerics/lanes.js";

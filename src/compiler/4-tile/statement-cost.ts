@@ -2,7 +2,7 @@
  * What one statement of a kernel takes of its engine and of memory, by the machine's figures: the planner's own
  * estimate, close enough to rank plans. What statements do to each other is in kernel-cost.ts.
  */
-import type { KernelBody, TileValue, TileOperand, Spanned } from "../../ir/kernel.js";
+import type { KernelBody, TileValue, TileOperand, Spanned } from "../../ir/kernel/kernel.js";
 import type { Affine, Count, LoadBody, MmaBody, StoreBody, VecBody } from "../../ir/tile.js";
 import { byteLength, type DeviceDType } from "../../numerics/dtype.js";
 import { laneOps } from "../../numerics/lane.js";

@@ -1,6 +1,6 @@
 /** Vec statements over tiles: the group's maps as lane programs, its values in tiles of their own, and the store of the result. */
 import type { Node, Value } from "../../ir/graph.js";
-import type { Spanned, TileOperand } from "../../ir/kernel.js";
+import type { Spanned, TileOperand } from "../../ir/kernel/kernel.js";
 import {
   constantAffine,
   staticCount,

@@ -3,7 +3,7 @@
  * emit: groups (groups.ts), storages (storage.ts, materialise.ts), a plan per group (plan-*.ts), its kernel (*-kernel.ts).
  */
 import { type Graph, isControl, type Node, type Value } from "../../ir/graph.js";
-import { isKnown } from "../../ir/loop-builder.js";
+import { isKnown } from "../../ir/build/loop-builder.js";
 import { InternalError } from "../../support/diagnostic.js";
 import type { Storage, TiledGraph, WrittenKernel } from "../tiled.js";
 import { concatParts, isEmpty } from "./concat-parts.js";

@@ -1,6 +1,6 @@
 /** A tiling under way: what is known of the values of a graph, or of a body in one, and the steps so far. */
 import type { Graph, Node, Origin, Value } from "../../ir/graph.js";
-import { isKnown } from "../../ir/loop-builder.js";
+import { isKnown } from "../../ir/build/loop-builder.js";
 import type { DecisionRecord } from "../../isa/executable.js";
 import { fail } from "../../support/diagnostic.js";
 import type { DeviceMachine } from "../../target/machine.js";

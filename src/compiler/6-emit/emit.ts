@@ -21,9 +21,15 @@ import {
   type SlotSource,
   slotBytes,
 } from "../../isa/program.js";
-import type { Kernel, KernelNode, KernelStatement, Spanned, TileOperand } from "../../ir/kernel.js";
-import { type PlacedStatement, readsOf, statementsOf, writesOf } from "../../ir/kernel-scope.js";
-import { mapBody } from "../../ir/map-body.js";
+import type {
+  Kernel,
+  KernelNode,
+  KernelStatement,
+  Spanned,
+  TileOperand,
+} from "../../ir/kernel/kernel.js";
+import { type PlacedStatement, readsOf, statementsOf, writesOf } from "../../ir/kernel/scope.js";
+import { mapBody } from "../../ir/kernel/map-body.js";
 import { InternalError } from "../../support/diagnostic.js";
 
 /** Slots begin on boundaries that every access width divides. */

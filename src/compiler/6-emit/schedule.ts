@@ -18,7 +18,7 @@ import type {
 import type { Program } from "../../isa/program.js";
 import { bodyOperands, tripResults } from "../../ir/control.js";
 import { symbolsOf } from "../../ir/graph-shapes.js";
-import { kernelKey } from "../../ir/kernel-key.js";
+import { kernelKey } from "../../ir/kernel/key.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import type { DType } from "../../numerics/dtype.js";
 import { InternalError } from "../../support/diagnostic.js";

@@ -3,7 +3,7 @@
  * where somebody takes them as integers. Registers are as wide as the evaluation makes them.
  */
 import { dimEquals } from "../../ir/dim.js";
-import { registerWidths } from "../../ir/evaluate-map.js";
+import { registerWidths } from "../../ir/evaluate/map.js";
 import type { MapOperation, Node, Value } from "../../ir/graph.js";
 import { encodeArray } from "../../numerics/convert.js";
 import { type DType, dtypes } from "../../numerics/dtype.js";

@@ -1,6 +1,6 @@
 /** Where the result of a load goes: to the member itself, to all along a spatial loop, to a neighbour. */
-import { undefinedBehaviour, type Cells } from "../../ir/cells.js";
-import { groupAlong, neighbourOf, type Company } from "../../ir/plain-order.js";
+import { undefinedBehaviour, type Cells } from "../../ir/semantics/cells.js";
+import { groupAlong, neighbourOf, type Company } from "../../ir/semantics/plain-order.js";
 import type { Delivery } from "../../ir/tile.js";
 import type { Machine, Member } from "./machine.js";
 import { publish, type Ring, type Slot } from "./rings.js";

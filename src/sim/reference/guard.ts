@@ -2,7 +2,7 @@
  * Watches every access to the bindings of a launch: read bindings are not stored to, write bindings not loaded from and
  * their stores by different channels or members are disjoint, conflicting accesses to shared bindings are ordered.
  */
-import { undefinedBehaviour } from "../../ir/cells.js";
+import { undefinedBehaviour } from "../../ir/semantics/cells.js";
 import { byteLength, dtypes } from "../../numerics/dtype.js";
 import type { ProgramBinding } from "../../isa/program.js";
 import type { LaunchBinding } from "../engine.js";

@@ -1,13 +1,13 @@
 /**
  * One instruction on all members that run it, in lock-step: all take their slots, all execute, all pop and publish.
  */
-import { undefinedBehaviour, type Operand } from "../../ir/cells.js";
-import { executeLoad, type TransferResult } from "../../ir/semantics-load.js";
-import { executeMma } from "../../ir/semantics-mma.js";
-import { executeStore } from "../../ir/semantics-store.js";
-import { executeVec } from "../../ir/semantics-vec.js";
-import type { Company } from "../../ir/plain-order.js";
-import { evaluateAffine } from "../../ir/semantics.js";
+import { undefinedBehaviour, type Operand } from "../../ir/semantics/cells.js";
+import { executeLoad, type TransferResult } from "../../ir/semantics/load.js";
+import { executeMma } from "../../ir/semantics/mma.js";
+import { executeStore } from "../../ir/semantics/store.js";
+import { executeVec } from "../../ir/semantics/vec.js";
+import type { Company } from "../../ir/semantics/plain-order.js";
+import { evaluateAffine } from "../../ir/semantics/semantics.js";
 import type { LoadBody, MmaBody, StoreBody, VecBody } from "../../ir/tile.js";
 import { type Condition, isWithheld, type SlotDest, type SlotSource } from "../../isa/program.js";
 import type { Access } from "./guard.js";

@@ -1,7 +1,7 @@
 /** The state of the simulated device while one program runs: its members, their queues, where each of them stands. */
-import { memoryCells, undefinedBehaviour, type Cells } from "../../ir/cells.js";
-import { createMembers, type Member as PlainMember } from "../../ir/plain-order.js";
-import type { SlotObserver } from "../../ir/slot-observer.js";
+import { memoryCells, undefinedBehaviour, type Cells } from "../../ir/semantics/cells.js";
+import { createMembers, type Member as PlainMember } from "../../ir/semantics/plain-order.js";
+import type { SlotObserver } from "../../ir/semantics/slot-observer.js";
 import type { LoopHead } from "../../ir/tile.js";
 import { byteLength } from "../../numerics/dtype.js";
 import type { EngineRef, Program } from "../../isa/program.js";

@@ -2,8 +2,8 @@
  * The reference simulator: executes a program in plain order, as obviously as possible. It is the definition that the
  * JIT is checked against, and stops hard (L0504) on anything that the instruction set leaves undefined.
  */
-import { walkPlainOrder } from "../../ir/plain-order.js";
-import type { SlotObserver } from "../../ir/slot-observer.js";
+import { walkPlainOrder } from "../../ir/semantics/plain-order.js";
+import type { SlotObserver } from "../../ir/semantics/slot-observer.js";
 import type { Program } from "../../isa/program.js";
 import { createDeviceMemory, type Engine, type Launch, type LaunchResult } from "../engine.js";
 import { issue } from "./issue.js";

@@ -8,7 +8,7 @@ import {
   undefinedBehaviour,
   type AccumulatorCells,
   type SlotCells,
-} from "../../ir/cells.js";
+} from "../../ir/semantics/cells.js";
 import type { EngineRef, Queue } from "../../isa/program.js";
 import type { Clock } from "./order.js";
 

@@ -1,6 +1,6 @@
 /** A program prepared for walking: instructions numbered, stages resolved to how late a node runs. */
-import { undefinedBehaviour } from "../../ir/cells.js";
-import type { PlainNode } from "../../ir/plain-order.js";
+import { undefinedBehaviour } from "../../ir/semantics/cells.js";
+import type { PlainNode } from "../../ir/semantics/plain-order.js";
 import type { LoopHead } from "../../ir/tile.js";
 import { engineOf, type EngineRef, type Instruction, type ProgramNode } from "../../isa/program.js";
 

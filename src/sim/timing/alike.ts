@@ -3,7 +3,7 @@
  * that costs depends on the loop's index. So what happened in one of them happens again in the next.
  */
 import type { Affine } from "../../ir/tile.js";
-import { tripOf } from "../../ir/semantics.js";
+import { tripOf } from "../../ir/semantics/semantics.js";
 import type { CostAxis } from "./operation.js";
 import type { Cursor, Frame, ProjectedLoop, Steps } from "./projection.js";
 import {

@@ -3,8 +3,13 @@
  * counts, clips and loops come to the same on both, and those that they exchange data with are of one class too: then
  * nothing tells them apart, for bandwidth is shared evenly.
  */
-import { createMembers, groupAlong, type Member, neighbourOf } from "../../ir/plain-order.js";
-import { loopRange, tripOf } from "../../ir/semantics.js";
+import {
+  createMembers,
+  groupAlong,
+  type Member,
+  neighbourOf,
+} from "../../ir/semantics/plain-order.js";
+import { loopRange, tripOf } from "../../ir/semantics/semantics.js";
 import type { LoopHead } from "../../ir/tile.js";
 import type { Program, ProgramNode } from "../../isa/program.js";
 import { conditionLoops } from "../../isa/sites.js";

@@ -4,7 +4,7 @@
  * them is a field of the machine. Costs follow from counts and clips alone, never from data or addresses.
  */
 import type { TransferAxis } from "../../ir/tile.js";
-import { evaluateAffine, evaluateCount, type Environment } from "../../ir/semantics.js";
+import { evaluateAffine, evaluateCount, type Environment } from "../../ir/semantics/semantics.js";
 import type { Instruction, Program } from "../../isa/program.js";
 import type { DeviceMachine } from "../../target/machine.js";
 import { mmaCost } from "./cost-mma.js";

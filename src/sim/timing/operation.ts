@@ -1,6 +1,6 @@
 /** An instruction prepared for timing: the queues that it waits for and moves, in one list each. */
 import type { Delivery, TransferAxis } from "../../ir/tile.js";
-import type { Environment } from "../../ir/semantics.js";
+import type { Environment } from "../../ir/semantics/semantics.js";
 import {
   type Condition,
   type EngineRef,

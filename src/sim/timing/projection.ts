@@ -3,7 +3,7 @@
  * cursor walks it for one member, trip by trip.
  */
 import type { LoopHead } from "../../ir/tile.js";
-import { loopRange, tripOf, type LoopRange, type Trip } from "../../ir/semantics.js";
+import { loopRange, tripOf, type LoopRange, type Trip } from "../../ir/semantics/semantics.js";
 import type { EngineRef, Program, ProgramNode } from "../../isa/program.js";
 import { sameEngine } from "../../isa/sites.js";
 import type { Operation } from "./operation.js";

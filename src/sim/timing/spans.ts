@@ -3,7 +3,7 @@
  * index: what tells equal members and equal trips apart from others. Only ever too careful.
  */
 import type { Affine, Count, LoopHead } from "../../ir/tile.js";
-import { evaluateAffine, type Environment } from "../../ir/semantics.js";
+import { evaluateAffine, type Environment } from "../../ir/semantics/semantics.js";
 import type { CostAxis } from "./operation.js";
 
 /** Inclusive. */

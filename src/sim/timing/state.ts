@@ -2,7 +2,7 @@
  * The state of a program in time: one actor per class of members and engine or channel, each at a place of its own
  * in the program; the queues between them; the data on their way.
  */
-import type { Environment } from "../../ir/semantics.js";
+import type { Environment } from "../../ir/semantics/semantics.js";
 import type { EngineRef, Program } from "../../isa/program.js";
 import { sameEngine } from "../../isa/sites.js";
 import { cyclesOfNs, type DeviceMachine } from "../../target/machine.js";
