@@ -128,8 +128,13 @@ function classifierOf(c: NodeContext): Classifier {
   };
 }
 
-/** Outputs: the class of each row, and the scores [n, classes]. */
+/** Outputs: the class of each row, and the scores [n, classes] in fp32. */
 function classify(c: LowerContext, classifier: Classifier, votes: Value): readonly Value[] {
+  const [name, scores] = classified(c, classifier, votes);
+  return [name, c.b.cast(scores, "f32")];
+}
+
+function classified(c: LowerContext, classifier: Classifier, votes: Value): [Value, Value] {
   const { ensemble, labels, isBinary, allPositive } = classifier;
   if (!isBinary) {
     const scores = withBase(c, votes, ensemble.base);

@@ -89,6 +89,23 @@ const exceptions: readonly Exception[] = [
       slicesOf(x!, [-1]).some((row) => sumOfSquares(row) >= 2 ** 31),
   },
   {
+    why: "of two classes that have votes it looks at the second alone",
+    applies: ({ operator, proto }) =>
+      operator === "ai.onnx.ml::TreeEnsembleClassifier" &&
+      classesOf(proto) === 2 &&
+      (new Set(ints(proto, "class_ids")).size === 2 ||
+        attributeOf(proto, "base_values")?.floats.length === 2),
+  },
+  {
+    why: "a class that no leaf has voted for loses to one below zero",
+    applies: ({ operator, proto }) =>
+      operator === "ai.onnx.ml::TreeEnsembleClassifier" &&
+      isPartialVote(proto) &&
+      ["class_weights", "base_values"].some((name) =>
+        attributeOf(proto, name)?.floats.some((value) => value < 0),
+      ),
+  },
+  {
     why: "it makes codes of what the layer reads",
     applies: ({ operator }) => operator === "com.microsoft::DynamicQuantizeLSTM",
   },
@@ -219,6 +236,18 @@ function isFlat(values: readonly number[]): boolean {
 
 function sumOfSquares(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value * value, 0);
+}
+
+function classesOf(proto: NodeProto): number {
+  const names = attributeOf(proto, "classlabels_strings")?.strings ?? [];
+  return Math.max(names.length, ints(proto, "classlabels_int64s").length);
+}
+
+/** Whether a leaf of a classifier votes for some classes only. */
+function isPartialVote(proto: NodeProto): boolean {
+  const [trees, ids] = ["class_treeids", "class_nodeids"].map((name) => ints(proto, name));
+  const leaves = new Set(trees!.map((tree, i) => `${tree} ${ids![i]}`));
+  return leaves.size * classesOf(proto) > trees!.length;
 }
 
 function hasPartialLength(

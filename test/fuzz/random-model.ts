@@ -90,7 +90,7 @@ function fileOf(
     opset: {
       "": g.opset,
       "com.microsoft": 1,
-      "ai.onnx.ml": 5,
+      "ai.onnx.ml": nodes.some(({ opType }) => opType === "TreeEnsemble") ? 5 : 4,
       "ai.onnx.preview": 1,
       "ai.onnx.preview.training": 1,
     },

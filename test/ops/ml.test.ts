@@ -401,6 +401,20 @@ const classifiers: readonly OperatorCase[] = [
   {
     op: "ai.onnx.ml::TreeEnsembleClassifier",
     opset: 1,
+    about: "doubles",
+    attributes: {
+      ...nodes,
+      ...oneMode,
+      ...classed([0, 1, 2, 1, 0, 0, 2], weights),
+      classlabels_int64s: [4, 2, 9],
+      base_values: { floats: [0.1, 0.2, 0.3] },
+    },
+    inputs: [tensorOf("f64", x.shape, Array.from(x.data as Float32Array))],
+    outputs: ["i64", "f32"],
+  },
+  {
+    op: "ai.onnx.ml::TreeEnsembleClassifier",
+    opset: 1,
     about: "strings, conditions of several kinds",
     attributes: { ...nodes, ...classed([0, 1, 2, 1, 0, 0, 2], weights), ...names },
     inputs: [x],

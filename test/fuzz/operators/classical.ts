@@ -22,8 +22,12 @@ const treeClassifier: Row = (g) => {
   const ids = Array.from({ length: trees }, (_, tree) => tree);
   const ofNodes = <T>(make: (id: number) => T): readonly T[] =>
     ids.flatMap(() => [0, 1, 2, 3, 4, 5, 6].map(make));
-  const ofLeaves = <T>(make: (tree: number, id: number) => T): readonly T[] =>
-    ids.flatMap((tree) => [3, 4, 5, 6].map((id) => make(tree, id)));
+  // Converters let each leaf vote for all classes.
+  const voted = g.r.chance(0.7)
+    ? Array.from({ length: classes }, (_, i) => i)
+    : [int(g, 0, classes - 1)];
+  const ofVotes = <T>(make: (tree: number, id: number, vote: number) => T): readonly T[] =>
+    ids.flatMap((tree) => [3, 4, 5, 6].flatMap((id) => voted.map((vote) => make(tree, id, vote))));
   const mode = g.r.pick(["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ"]);
   return {
     inputs: [features(g, width)],
@@ -36,10 +40,10 @@ const treeClassifier: Row = (g) => {
       nodes_values: floats(g, 7 * trees),
       nodes_truenodeids: ofNodes((id) => (id < 3 ? 2 * id + 1 : 0)),
       nodes_falsenodeids: ofNodes((id) => (id < 3 ? 2 * id + 2 : 0)),
-      class_treeids: ofLeaves((tree) => tree),
-      class_nodeids: ofLeaves((_, id) => id),
-      class_ids: ofLeaves(() => int(g, 0, classes - 1)),
-      class_weights: floats(g, 4 * trees),
+      class_treeids: ofVotes((tree) => tree),
+      class_nodeids: ofVotes((_, id) => id),
+      class_ids: ofVotes((_, __, vote) => vote),
+      class_weights: floats(g, 4 * trees * voted.length),
       base_values: g.maybe(0.3, () => floats(g, classes)),
       post_transform: g.maybe(0.5, () => g.r.pick(transforms)),
     },

@@ -76,7 +76,8 @@ export class Generator {
 
   any(): DType {
     if (this.r.chance(0.75)) return this.number();
-    return this.r.pick(["bool", "string", ...this.smallTypes()]);
+    const small = this.smallTypes();
+    return this.r.pick(small.length > 0 && this.r.chance(0.6) ? small : ["bool", "string"]);
   }
 
   /** Types of 8 bits and less that operators which only move elements take. */
