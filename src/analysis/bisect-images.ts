@@ -54,6 +54,7 @@ export interface ImageOptions {
 export function createImages(options: ImageOptions): readonly Image[] {
   const { executable, tiled, steps, truth, bindings, outer } = options;
   const parts = partsOf(tiled, truth, bindings);
+  const given = new Set(tiled.graph.inputs);
   const written = new Set<number>();
   for (const step of steps) {
     if (step.kind !== "launch") continue;
@@ -73,7 +74,13 @@ export function createImages(options: ImageOptions): readonly Image[] {
     };
     if (constantOffset !== undefined) {
       image.bytes.set(executable.constants.subarray(constantOffset, constantOffset + length));
-    } else if (!written.has(buffer)) holdTruth(image);
+    } else if (written.has(buffer)) {
+      // A value that is given may lie beside what launches write: a cache that a Concat makes longer.
+      holdTruth(
+        image,
+        image.parts.filter(({ value }) => given.has(value)),
+      );
+    } else holdTruth(image);
     return image;
   });
 }
@@ -118,10 +125,10 @@ function placesOf(
   return places;
 }
 
-/** Makes it hold its values of the graph. */
-export function holdTruth(image: Image): void {
+/** Makes it hold values of the graph, by default all that lie in it. */
+export function holdTruth(image: Image, parts = image.parts): void {
   const data = dataOf(image, image.bytes);
-  for (const { tensor, places } of image.parts) {
+  for (const { tensor, places } of parts) {
     places.forEach((place, i) => (data[place] = tensor.data[i] as never));
   }
   image.bytes = bytesFromData(image.dtype, data);

@@ -80,6 +80,24 @@ test("nothing is wrong with what is right", async () => {
   expect((await run({ precision: "bf16" })).finding).toBeUndefined();
 });
 
+test("nothing is wrong with an input that lies where a Concat makes it longer", async () => {
+  const model = onnxModel({
+    inputs: { past: "f32[1, 4, 3, 16]", x: "f32[1, 4, 1, 16]" },
+    nodes: [
+      node("Neg", ["x"], ["new"]),
+      node("Concat", ["past", "new"], ["present"], { axis: 2 }),
+      node("Sigmoid", ["present"], ["y"]),
+    ],
+    outputs: { present: "f32[1, 4, 4, 16]", y: "f32[1, 4, 4, 16]" },
+  });
+  const given = new Map([
+    ["past", numbers(1, 4, 3, 16)],
+    ["x", numbers(1, 4, 1, 16)],
+  ]);
+  const { finding } = await run({ model, inputs: given, expected: evaluateModel(model, given) });
+  expect(finding).toBeUndefined();
+});
+
 describe("an operator", () => {
   test("is named if a host has the tensors between", async () => {
     const { finding, checked } = await run({ model: modelWith("LeakyRelu") });
