@@ -146,6 +146,23 @@ output "j" = %j
     expect(printGraph(graph)).toContain('operator="HostRegion"');
   });
 
+  it("may begin before and end behind a long model", () => {
+    const length = 12_000;
+    const chain = Array.from({ length }, (_, i) => `%v${i + 1}: f32[4] = map(%v${i}) ${negate}`);
+    const text = `
+graph "g"
+input %v0: f32[4]
+input %i: i64[4]
+%first: i64[4] = map(%i) program={ r0 = input.i32 0; r1 = mulI r0 r0; return r1 }
+${chain.join("\n")}
+%last: i64[4] = map(%first, %v${length}) program={ r0 = input.i32 0; r1 = mulI r0 r0; return r1 }
+output "last" = %last
+`;
+    const { nodes } = partition(parseGraph(text), mini).graph;
+    expect(nodes.map(({ op }) => op.kind).lastIndexOf("map")).toBe(length - 1);
+    expect(nodes.at(-1)!.op.kind).toBe("host");
+  });
+
   it("say of every node of the model where it went", () => {
     const text = `
 graph "g"

@@ -109,20 +109,28 @@ function callOf(body: Graph, { composites }: Region): Node {
   };
 }
 
-/** The nodes with every producer before its readers; otherwise as they were. */
+/**
+ * The nodes with every producer before its readers; otherwise as they were. Without recursion: a region's first node may
+ * stand before all of a long model that its last one reads.
+ */
 function producersFirst(nodes: readonly Node[]): Node[] {
   const producers = new Map<Value, Node>();
   for (const node of nodes) for (const output of node.outputs) producers.set(output, node);
   const ordered = new Set<Node>();
-  const visit = (node: Node): void => {
-    if (ordered.has(node)) return;
-    for (const input of node.inputs) {
+  for (const node of nodes) {
+    const open = [{ node, next: 0 }];
+    while (open.length > 0) {
+      const top = open.at(-1)!;
+      const input = ordered.has(top.node) ? undefined : top.node.inputs[top.next++];
+      if (input === undefined) {
+        ordered.add(top.node);
+        open.pop();
+        continue;
+      }
       const producer = producers.get(input);
-      if (producer !== undefined) visit(producer);
+      if (producer !== undefined && !ordered.has(producer)) open.push({ node: producer, next: 0 });
     }
-    ordered.add(node);
-  };
-  nodes.forEach(visit);
+  }
   return [...ordered];
 }
 
