@@ -1,7 +1,7 @@
 /**
  * THE instruction table. Encoder, decoder, assembler, disassembler, the random instructions of the tests and
  * `docs/isa.md` derive from it; the verifier and the simulators are exhaustive over its bodies. What an
- * instruction does to data stands in ir/semantics-*.ts, one file per body.
+ * instruction does to data stands in ir/semantics/, one file per body.
  *
  * A word has 128 bits. Bits 0..5 are the opcode; the fields follow in the order of the row, low bits first, the
  * rest is zero. Words of engines begin with three common fields: channel, role and sync. A field that refers to
