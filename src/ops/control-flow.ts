@@ -127,7 +127,8 @@ function evaluateLoop(c: EvaluateContext): readonly HostValue[] {
 /** States keep their type if the body does; scan outputs have as many slices as a Loop without stop runs. */
 function inferLoop(c: LowerContext): readonly (HostType | undefined)[] {
   const counter: Value = { name: "trip", dtype: "i64", shape: [] };
-  const go: Value = { name: "go", dtype: "bool", shape: [] };
+  // A trip that is made has begun with a true condition.
+  const go: Value = { name: "go", dtype: "bool", shape: [], data: bool(true) };
   const stop = c.inputs[1];
   const states = c.inputs.slice(2, c.node.inputNames.length) as readonly Value[];
   return inferStates(c, states, (current) => [counter, go, ...current], {
@@ -135,8 +136,12 @@ function inferLoop(c: LowerContext): readonly (HostType | undefined)[] {
     slices: (body) => {
       const neverStops = body[0]?.data !== undefined && Number(body[0].data.data[0]) !== 0;
       const starts = stop === undefined || (stop.data !== undefined && condition(c, stop.data));
+      if (!neverStops || !starts) return undefined;
+      if (c.inputs[0] === undefined) {
+        c.invalid("L0108", "the Loop never ends: no trip count, and a condition that stays true");
+      }
       const [trips] = c.dims(0) ?? [];
-      return neverStops && starts ? trips : undefined;
+      return trips;
     },
     axis: () => 0,
   });

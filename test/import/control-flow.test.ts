@@ -191,6 +191,25 @@ describe("Loop", () => {
     expect(run(counted, { start: f32([1], [1]) }).end).toEqual(f32([1], [1024]));
   });
 
+  test.each([
+    ["a constant", "on"],
+    ["what it was before", "go"],
+  ])("without a trip count, whose condition is always %s, is refused", (_, condition) => {
+    const body = graph({
+      inputs: { i: "i64[]", go: "bool[]", s: "f32[1]" },
+      nodes: [node("Add", ["s", "s"], ["next"])],
+      initializers: { on: bool([], [true]) },
+      outputs: { [condition]: "bool[]", next: "f32[1]" },
+    });
+    const forever = onnxModel({
+      ...model,
+      inputs: { start: "f32[1]" },
+      nodes: [node("Loop", ["", "", "start"], ["end"], { body })],
+      outputs: { end: "f32[1]" },
+    });
+    expect(() => importModel(forever)).toThrow(/never ends/);
+  });
+
   test("may change the shape of a state", () => {
     const growing: ModelInit = {
       inputs: { start: "f32[1]" },

@@ -134,12 +134,15 @@ function readsOf(node: Node, space: Space, { producers }: FusionState): number {
   return read.size;
 }
 
-/** The map with all maps above it that only it and the group read, up to and with at least one reduction. */
+/**
+ * The map with all maps above it that only it and the group read, up to and with at least one reduction; not followed
+ * further once it has more nodes than a group may.
+ */
 function rowChain(node: Node, group: MutableGroup, state: FusionState): Node[] | undefined {
   const chain = new Set<Node>();
   const visit = (current: Node): void => {
     chain.add(current);
-    if (current.op.kind === "reduce") return;
+    if (current.op.kind === "reduce" || chain.size > groupNodesMax) return;
     for (const input of current.inputs) {
       const producer = behindMovement(input, state);
       if (producer === undefined || chain.has(producer) || group.nodes.has(producer)) continue;
@@ -154,8 +157,9 @@ function rowChain(node: Node, group: MutableGroup, state: FusionState): Node[] |
 }
 
 function behindMovement(value: Value, state: FusionState): Node | undefined {
-  const node = state.producers.get(value);
-  return node !== undefined && isMovement(node) ? behindMovement(node.inputs[0]!, state) : node;
+  let node = state.producers.get(value);
+  while (node !== undefined && isMovement(node)) node = state.producers.get(node.inputs[0]!);
+  return node;
 }
 
 /** The one group that reads the value, directly or through movement; undefined if there are others. */
@@ -167,16 +171,14 @@ function soleConsumer(value: Value, state: FusionState): MutableGroup | undefine
 
 /** Who reads the value in the end, movement left out; undefined if it is a result of the model. */
 function finalUsers(value: Value, state: FusionState): Node[] | undefined {
-  if (state.outputs.has(value)) return undefined;
   const users: Node[] = [];
-  for (const user of state.uses.get(value) ?? []) {
-    if (!isMovement(user)) {
-      users.push(user);
-      continue;
+  const moved = [value];
+  for (const current of moved) {
+    if (state.outputs.has(current)) return undefined;
+    for (const user of state.uses.get(current) ?? []) {
+      if (isMovement(user)) moved.push(user.outputs[0]!);
+      else users.push(user);
     }
-    const behind = finalUsers(user.outputs[0]!, state);
-    if (behind === undefined) return undefined;
-    users.push(...behind);
   }
   return users;
 }
