@@ -5,7 +5,7 @@
  *
  * The inputs of such a node are followed by what its subgraphs capture, in the order of their templates.
  */
-import { lowerIf, lowerLoop, lowerScan } from "./control-lowering.js";
+import { lowerIf, lowerLoop, lowerScan, neverEnds } from "./control-lowering.js";
 import { padTensor } from "../ir/evaluate/movement.js";
 import type { Value } from "../ir/graph.js";
 import type { Tensor } from "../numerics/tensor.js";
@@ -137,9 +137,7 @@ function inferLoop(c: LowerContext): readonly (HostType | undefined)[] {
       const neverStops = body[0]?.data !== undefined && Number(body[0].data.data[0]) !== 0;
       const starts = stop === undefined || (stop.data !== undefined && condition(c, stop.data));
       if (!neverStops || !starts) return undefined;
-      if (c.inputs[0] === undefined) {
-        c.invalid("L0108", "the Loop never ends: no trip count, and a condition that stays true");
-      }
+      if (c.inputs[0] === undefined) neverEnds(c);
       const [trips] = c.dims(0) ?? [];
       return trips;
     },

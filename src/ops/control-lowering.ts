@@ -126,9 +126,15 @@ export function lowerLoop(c: LowerContext): Results {
     () => makeLoop(c.b, plan(false)),
     () => makeLoop(c.b, plan(true)),
   );
+  if (op.trips === undefined && !op.condition) neverEnds(c);
   requireDeviceWork(c, op.bodies);
   const results = c.b.control(counted(c, op, limit), operands);
   return [...results.slice(0, states.length), ...results.slice(op.states)];
+}
+
+export function neverEnds(c: LowerContext): never {
+  const hint = "Give the Loop a trip count, or a condition that its body computes.";
+  return c.invalid("L0108", "the Loop never ends: its condition stays true", hint);
 }
 
 /** With a symbol for the number of its trips, where what it stacks depends on it. */
