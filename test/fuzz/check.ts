@@ -15,6 +15,7 @@ import { DiagnosticError } from "../../src/support/diagnostic.js";
 import { machineHash } from "../../src/target/machine-hash.js";
 import { bitDifference } from "./bits.js";
 import { nodesOnHost, type Target, targetsFor } from "./targets.js";
+import { allowingCancellation } from "./tolerance.js";
 import { workOf } from "./work.js";
 
 export type Inputs = ReadonlyMap<string, HostValue>;
@@ -181,7 +182,7 @@ function findingBetween(
   const bits = firstDifference(actual.value, afterPasses, bitDifference);
   if (bits !== undefined) return bits;
   const change = firstDifference(afterPasses, wanted.value, (a, b) =>
-    describeDifference(a, b, tolerance),
+    describeDifference(a, b, allowingCancellation(tolerance, b)),
   );
   return change === undefined ? undefined : `the passes change a result: ${change}`;
 }

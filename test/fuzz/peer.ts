@@ -4,7 +4,6 @@
  * valid, so it is never asked in a test's process.
  */
 import * as ort from "onnxruntime-node";
-import { decodeNumbers } from "../../src/numerics/convert.js";
 import { type DType, isFloat } from "../../src/numerics/dtype.js";
 import type { Tensor } from "../../src/numerics/tensor.js";
 import type { Model } from "../../src/onnx/model.js";
@@ -14,6 +13,7 @@ import type { HostValue } from "../../src/ops/record.js";
 import { describeDifference, type Tolerance } from "../../src/runtime/compare.js";
 import { tensorFromOrt, type TensorLike } from "../../src/runtime/ort-tensors.js";
 import { reasonNotToAsk } from "./peer-exceptions.js";
+import { allowingCancellation } from "./tolerance.js";
 import { type ModelNode, nameInFile, standalone, type Values } from "./nodes.js";
 
 export type Opinion =
@@ -102,17 +102,9 @@ function differenceOf(
   read: readonly Tensor[],
 ): string | undefined {
   if (isRounding(operator, read) && areNeighbours(mine, expected)) return undefined;
-  const { rtol, atol } = [mine, ...read].some(({ dtype }) => coarseTypes.has(dtype))
-    ? coarse
-    : tolerance;
-  return describeDifference(mine, expected, { rtol, atol: Math.max(atol, cancelled(mine)) });
-}
-
-/** What rounding leaves of large terms that cancel out beside results as large as they. */
-function cancelled({ dtype, data }: Tensor): number {
-  if (!isFloat(dtype)) return 0;
-  const finite = Array.from(decodeNumbers(dtype, data)).filter(Number.isFinite);
-  return finite.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) * 2 ** -22;
+  const isCoarse = [mine, ...read].some(({ dtype }) => coarseTypes.has(dtype));
+  const allowed = allowingCancellation(isCoarse ? coarse : tolerance, mine);
+  return describeDifference(mine, expected, allowed);
 }
 
 /** Whether codes are the rounding of a sum that may lie between two. */
