@@ -106,6 +106,14 @@ const exceptions: readonly Exception[] = [
       ),
   },
   {
+    why: "it lets a query that comes alone see all keys where there are past ones",
+    applies: ({ operator, proto, inputs: [query, , , , past] }) =>
+      operator === "Attention" &&
+      int(proto, "is_causal", 0) !== 0 &&
+      past !== undefined &&
+      query!.shape.at(-2) === 1,
+  },
+  {
     why: "it makes codes of what the layer reads",
     applies: ({ operator }) => operator === "com.microsoft::DynamicQuantizeLSTM",
   },

@@ -205,6 +205,30 @@ const shapes: readonly Difference[] = [
     expected: [strings([1, 2], "c", "d")],
   },
   {
+    here: "after past keys, a query sees those up to its own position with `is_causal`",
+    there: "it sees all keys if it comes alone",
+    why: definition,
+    example: {
+      op: "Attention",
+      opset: 23,
+      attributes: { is_causal: 1 },
+      inputs: [
+        numbers("f32", [1, 1, 1, 1], 1),
+        numbers("f32", [1, 1, 2, 1], 1, 1),
+        numbers("f32", [1, 1, 2, 1], 3, 8),
+        undefined,
+        numbers("f32", [1, 1, 1, 1], 1),
+        numbers("f32", [1, 1, 1, 1], 7),
+      ],
+      outputs: ["f32", "f32", "f32"],
+    },
+    expected: [
+      numbers("f32", [1, 1, 1, 1], 5),
+      numbers("f32", [1, 1, 3, 1], 1, 1, 1),
+      numbers("f32", [1, 1, 3, 1], 7, 3, 8),
+    ],
+  },
+  {
     here: "a flag that is neither 0 nor 1 is set",
     there: "it is not set",
     why: left,
