@@ -15,6 +15,7 @@ import type { ProgramStore } from "../runtime/program-store.js";
 import type { EngineName } from "../runtime/session-options.js";
 import { engineNamed, hostNamed } from "./engine-options.js";
 import { deviceNamed } from "./options.js";
+import { checkOutputFiles, type OutputFiles, writeOutputs } from "./output-files.js";
 import { createProgress, note, numberText, print, printJson } from "./output.js";
 import { joinParts } from "../analysis/join-parts.js";
 import { reportOf } from "../analysis/report.js";
@@ -42,9 +43,11 @@ export interface RunSettings {
   readonly compare: boolean;
   readonly cache: boolean;
   readonly json: boolean;
+  readonly output: OutputFiles;
 }
 
 export async function runAndShow(model: InferenceInputs, settings: RunSettings): Promise<void> {
+  checkOutputFiles(model.model, settings.output);
   const machine = await deviceNamed(settings.machine);
   const progress = createProgress();
   const runner = createModelRunner({
@@ -66,6 +69,7 @@ export async function runAndShow(model: InferenceInputs, settings: RunSettings):
   const runMs = await timed(async () => (outcome = await runner.run(model.inputs)));
   progress.clear();
   const { outputs, ranOn, hostRegions, reason } = outcome!;
+  writeOutputs(outputs, settings.output);
   const summaries = [...outputs].map(([name, value]) => summarizeOutput(name, value));
   const comparison = settings.compare ? await compare(model, outputs) : undefined;
   const text = model.explain?.(outputs);

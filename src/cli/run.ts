@@ -26,6 +26,12 @@ export function runCommand() {
       collectPair,
       new Map<string, string>(),
     )
+    .option(
+      "-o, --output <name=file>",
+      "write an output: .npy, or .pb for any type; repeatable",
+      collectPair,
+      new Map<string, string>(),
+    )
     .addOption(engineOption)
     .addOption(hostRuntimeOption)
     .addOption(threadsOption)

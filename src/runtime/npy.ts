@@ -60,7 +60,9 @@ export function decodeNpy(bytes: Uint8Array, file?: string): Tensor {
 /** bf16, f8 and the sub-byte types, which NumPy does not have, are L0602. */
 export function encodeNpy({ dtype, shape, data }: Tensor): Uint8Array {
   const code = dtypeCodes[dtype];
-  if (code === undefined) fail("L0602", `NumPy has no element type for ${dtype}`);
+  if (code === undefined) {
+    fail("L0602", `NumPy has no element type for ${dtype}`, { hint: "use a .pb file" });
+  }
   const order = dtypes[dtype].bits === 8 ? "|" : "<";
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const text = `{'descr': '${order}${code}', 'fortran_order': False, 'shape': (${tuple}), }`;

@@ -105,7 +105,8 @@ export const diagnosticCodes = {
   },
   L0602: {
     title: "wrong input",
-    explain: "An input has the wrong data type, shape or values.",
+    explain:
+      "An input has the wrong data type, shape or values, or a file's format has no form for a value.",
     usage: true,
   },
   L0603: {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runCommandLine } from "../../src/cli/command-line.js";
 import { stageNames } from "../../src/compiler/pipeline.js";
 import { readElf } from "../../src/isa/elf.js";
+import { loadValueFile } from "../../src/runtime/node/model-file.js";
 import { encodeNpy } from "../../src/runtime/npy.js";
 import { tensorToProto } from "../../src/onnx/tensor.js";
 import { tensorSchema } from "../../src/onnx/schema.js";
@@ -101,6 +102,25 @@ describe("run", () => {
       ranOn: "accelerator",
       outputs: [{ name: "y", type: "float32", shape: [4, 3] }],
     });
+  });
+
+  test("writes outputs", async () => {
+    const args = ["run", at("model.onnx"), "-m", "mini", "-i", `x=${at("x.npy")}`, "-o"];
+    expect((await call(...args, `y=${at("y.pb")}`)).code).toBe(0);
+    const squares = f32([2, 3], [1, 4, 9, 16, 25, 36]);
+    expect(loadValueFile(at("y.pb"))).toEqual(squares);
+    expect((await call(...args, `y=${at("out/y.npy")}`)).code).toBe(0);
+    expect(loadValueFile(at("out/y.npy"))).toEqual(squares);
+  });
+
+  test.each([
+    ["z=z.npy", /L0601.*no output "z"/],
+    ["y=y.txt", /L0901.*written to \.npy and \.pb files\n +file: y\.txt/],
+    ["y", /L0901.*name=file/],
+  ])("refuses to write %s", async (pair, message) => {
+    const { code, err } = await call("run", at("model.onnx"), "-m", "mini", "-o", pair);
+    expect(code).not.toBe(0);
+    expect(err).toMatch(message);
   });
 
   test("keeps the program", async () => {
