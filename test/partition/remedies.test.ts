@@ -8,7 +8,7 @@ describe("remedies of operators that decline", () => {
     ["it drops elements at random", "export the model for inference"],
     ["a slice of more than 4 dimensions", "reshape to fewer dimensions"],
     ["a TopK of more than 64 elements is sorted on the host", "make it smaller"],
-    ["it has no lowering", "give the operator's record a lowering"],
+    ["it has no lowering", "its operator needs a lowering"],
   ])("%s: %s", (reason, remedy) => expect(remedyFor(reason)).toContain(remedy));
 
   it("are not made up", () => {

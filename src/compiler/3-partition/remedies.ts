@@ -8,7 +8,10 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [/at random/, "export the model for inference"],
   [/more than \d+ dimensions/, "reshape to fewer dimensions around it"],
   [/more than|too many|too long/, "make it smaller, or split it in the model"],
-  [/no lowering|not lowered/, "give the operator's record a lowering (src/ops)"],
+  [
+    /no lowering|not lowered/,
+    "none in the model: its operator needs a lowering (docs/how-to-add-an-operator.md)",
+  ],
 ];
 
 /** Undefined where it is not known. */
