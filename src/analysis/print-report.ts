@@ -4,7 +4,7 @@ import { energyParts, totalEnergy } from "../sim/timing/energy.js";
 import { macsOf, type Tally } from "../sim/timing/tally.js";
 import type { KernelReport, Report } from "./report.js";
 import { macTypes } from "./roofline.js";
-import type { SupportReport } from "./support.js";
+import type { NodeSupport, SupportReport } from "./support.js";
 import {
   bytesText,
   type Cell,
@@ -42,7 +42,9 @@ export function printReport(report: Report, options: PrintOptions = {}): string 
 
 export function printSupport(support: SupportReport, options: PrintOptions = {}): string {
   const style = options.color === true ? colourStyle : plainStyle;
-  const rows = support.nodes.map(({ node, operator, where, kernels, reason, remedy }): Cell[] => [
+  // Some exporters write every weight as a node, which would hide the others.
+  const listed = support.nodes.filter((node) => !isPlainConstant(node));
+  const rows = listed.map(({ node, operator, where, kernels, reason, remedy }): Cell[] => [
     node,
     operator,
     whereText[where],
@@ -54,7 +56,13 @@ export function printSupport(support: SupportReport, options: PrintOptions = {})
     rows,
     style,
   );
-  return `${nodes}\n\n${supportText(support, style)}\n`;
+  const left = support.nodes.length - listed.length;
+  const constants = left === 0 ? "" : `\nand Constants that are known when compiled: ${left}`;
+  return `${nodes}${constants}\n\n${supportText(support, style)}\n`;
+}
+
+function isPlainConstant({ operator, where }: NodeSupport): boolean {
+  return operator === "Constant" && where === "absorbed";
 }
 
 const whereText = {

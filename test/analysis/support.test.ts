@@ -95,4 +95,11 @@ describe("the support report", () => {
     expect(text).toMatch(/^places +NonZero +host +it has no lowering/m);
     expect(text).toContain("1 of 3 nodes on the accelerator, 1 on the host");
   });
+
+  it("counts weights that are nodes instead of listing them", () => {
+    const constant = { node: "w", operator: "Constant", isCall: false };
+    const text = printSupport(supportReport(executable, [constant, ...nodesOf(model)]));
+    expect(text).not.toMatch(/^w /m);
+    expect(text).toContain("and Constants that are known when compiled: 1\n");
+  });
 });
