@@ -21,7 +21,8 @@ export const powerOperators: readonly OperatorRecord[] = [
 
 function lowerPow(c: LowerContext, exponent: Value): Value {
   const x = c.input(0);
-  const constant = exponent.data?.data.length === 1 ? Number(exponent.data.data[0]) : undefined;
+  const known = exponent.data && decodeNumbers(exponent.dtype, exponent.data.data);
+  const constant = known?.length === 1 ? known[0] : undefined;
   const integral = !isFloat(x.dtype);
   const inShape = constant === undefined || exponent.shape.length > x.shape.length;
   const map = (body: LaneFunction) => c.b.map(x.dtype, inShape ? [x, exponent] : [x], body);

@@ -197,6 +197,12 @@ const mixed: readonly OperatorCase[] = [
     constant: [1],
     inputs: [numbers("f32", [30], [0.1, 9]), tensorOf("f32", [], [exponent])],
   })),
+  ...[2, 0.5, 1.5].map((exponent) => ({
+    op: "Pow",
+    about: `of f16 to ${exponent}`,
+    constant: [1],
+    inputs: [numbers("f16", [30], [0.1, 9]), tensorOf("f16", [], [exponent])],
+  })),
   {
     op: "Pow",
     about: "half of special values",
