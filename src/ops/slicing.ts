@@ -43,6 +43,14 @@ function slice(c: LowerContext): Value {
   }
   const axes = (byAttribute ? c.ints("axes") : c.knownInts(3, "the axes")) ?? range(0, from.length);
   const given = byAttribute ? undefined : c.knownInts(4, "the steps");
+  for (const list of [axes, given ?? axes]) {
+    if (list.length !== from.length) {
+      c.invalid(
+        "L0201",
+        `${from.length} starts, ${axes.length} axes, ${given?.length ?? "no"} steps`,
+      );
+    }
+  }
   const starts: Dim[] = x.shape.map(() => 0);
   const sizes = [...x.shape];
   const steps = x.shape.map(() => 1);
@@ -58,7 +66,10 @@ function slice(c: LowerContext): Value {
   return c.b.slice(x, starts, sizes, steps);
 }
 
-/** NumPy's slice of one axis: ends counted from the end where negative, clamped to the axis. */
+/**
+ * Of one axis: counted from the end where negative, clamped to the axis. Backwards too, a start before the axis is the
+ * first element, other than NumPy has it.
+ */
 function sliceRange(
   extent: Dim,
   from: Dim,
@@ -67,7 +78,7 @@ function sliceRange(
 ): { readonly start: Dim; readonly size: Dim } {
   const last = dimSub(extent, 1);
   const [low, high]: readonly [Dim, Dim] = step > 0 ? [0, extent] : [-1, last];
-  const start = clampDim(fromEnd(from, extent), step > 0 ? 0 : low, high);
+  const start = clampDim(fromEnd(from, extent), 0, high);
   const end = clampDim(fromEnd(to, extent), low, high);
   const distance = dimMul(dimSub(end, start), Math.sign(step));
   const size = dimCeilDiv(clampDim(distance, 0, extent), Math.abs(step));

@@ -50,6 +50,17 @@ const refused: readonly Found[] = [
     verdict: "L0301",
   },
   {
+    about: "a Slice with more axes than starts",
+    model: {
+      opset: { "": 6 },
+      inputs: { x: "f32[4, 1]" },
+      nodes: [node("Slice", ["x"], ["y"], { axes: [0, 0], starts: [0], ends: [1] })],
+      outputs: { y: "f32" },
+    },
+    runs: [{ x: random("f32", 4, 1) }],
+    verdict: "L0201",
+  },
+  {
     about: "trees of a scalar",
     model: {
       opset: { "": 16, "ai.onnx.ml": 3 },

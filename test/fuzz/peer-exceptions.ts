@@ -154,6 +154,11 @@ const exceptions: readonly Exception[] = [
       largestPower(base!, exponent!) >= Math.min(2 ** (dtypes[base!.dtype].bits - 1), 2 ** 53),
   },
   {
+    why: "a product that its type does not hold is not defined",
+    applies: ({ operator, inputs: [x] }) =>
+      operator === "ReduceProd" && !isFloat(x!.dtype) && sumOfBits(x!) > 31,
+  },
+  {
     why: "a negative number as an unsigned one is not defined",
     applies: ({ operator, inputs: [from], made }) =>
       operator.startsWith("Cast") &&
@@ -290,4 +295,12 @@ function isEmpty({ data }: Tensor): boolean {
 
 function isOf(type: DType): (tensor: Tensor) => boolean {
   return ({ dtype }) => dtype === type;
+}
+
+/** How many bits the product of all elements but zeros may have. */
+function sumOfBits({ dtype, data }: Tensor): number {
+  return Array.from(decodeNumbers(dtype, data)).reduce(
+    (bits, value) => bits + Math.log2(Math.max(1, Math.abs(value))),
+    0,
+  );
 }

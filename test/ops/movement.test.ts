@@ -162,6 +162,12 @@ const slices: readonly OperatorCase[] = [
     constant: [1, 2, 3, 4],
     open: ["N", 3, 4, "W"],
   },
+  {
+    op: "Slice",
+    about: "backwards from before the axis",
+    inputs: [x, i64(-9, -5), i64(-100, -4), i64(1, 2), i64(-1, -2)],
+    constant: [1, 2, 3, 4],
+  },
   { op: "Slice", about: "empty", inputs: [x, i64(3), i64(2), i64(3)], constant: [1, 2, 3] },
   {
     op: "Slice",
